@@ -1,0 +1,466 @@
+/* mod_pooledproxy_async: what a loop does with a leased connection, up to the end of each request.
+ *
+ * Threads: the loop's, but for on_worker, on_lost and the two functions called from the handler.
+ * Every way out of a callback leads to lease_continue(), which goes on with the connection as far as it can without waiting.
+ */
+#include "mod_pooledproxy_async.h"
+
+#include <http_connection.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "mod_pooledproxy_blocking.h"
+#include "mod_pooledproxy_channel.h"
+#include "mod_pooledproxy_engine.h"
+#include "mod_pooledproxy_next.h"
+#include "mod_pooledproxy_safety.h"
+
+APLOG_USE_MODULE(pooledproxy);
+
+static void lease_continue(pp_lease_t *lease);
+static void forward_finish(pp_forward_t *fw, pp_err_t err);
+
+static pp_time_t client_timeout_at(const pp_lease_t *lease)
+{
+    apr_interval_time_t timeout = lease->r ? lease->r->server->timeout : lease->c->base_server->timeout;
+
+    return pp_loop_now(lease->shard->loop) + timeout;
+}
+
+/* Which events of the client matter now, and until when. */
+static void client_watch(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+    apr_int16_t events = 0;
+    pp_time_t until = 0;
+
+    if (!lease->out)
+        return;
+    if (lease->congested)
+        events |= APR_POLLOUT;
+    if (lease->idle || (fw && fw->body_waits) || (fw && !lease->client_sent && !lease->congested))
+        events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
+    if (lease->congested || (fw && fw->body_waits && !fw->tunnel))
+        until = client_timeout_at(lease);
+    else if (lease->idle)
+        until = lease->idle_until;
+    pooledproxy_lease_want(lease, events);
+    pooledproxy_lease_deadline(lease, until);
+}
+
+/* Writes what the client takes now. False: the client is gone. */
+static bool client_push(pp_lease_t *lease)
+{
+    apr_status_t status = pooledproxy_valve_push(&lease->valve);
+
+    lease->congested = status == APR_EAGAIN;
+    return status == APR_SUCCESS || status == APR_EAGAIN;
+}
+
+/* ---- the front of an exchange ---- */
+
+static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_err_t *err)
+{
+    pp_forward_t *fw = self;
+    apr_status_t status = APR_EAGAIN;
+
+    if (!fw->bounced) {
+        apr_socket_timeout_set(fw->lease->twin, 0); /* filters may have set another */
+        status = pooledproxy_forward_read(fw, APR_NONBLOCK_READ, data, len, err);
+    }
+    fw->body_waits = status == APR_EAGAIN;
+    if (fw->body_waits && !fw->bounced) {
+        fw->lease->client_sent = false;
+        client_watch(fw->lease);
+    }
+    return status;
+}
+
+static void on_interim(void *self, const pp_h1_response_t *resp)
+{
+    pp_forward_t *fw = self;
+
+    pooledproxy_interim_response(fw->r, resp);
+    if (!client_push(fw->lease))
+        pp_call_fail(&fw->call, PP_ERR_client_gone);
+}
+
+static void on_head(void *self, const pp_h1_response_t *resp)
+{
+    pp_forward_t *fw = self;
+
+    pooledproxy_forward_head(fw, resp);
+    if (fw->tunnel || pooledproxy_safety_may_write(fw->r))
+        return;
+    fw->channel = pooledproxy_channel_create(&fw->call, true);
+    fw->lease->loop_may_read = false; /* what the filters do at the end of the request is the worker's, too */
+    pooledproxy_lease_give(fw->lease, PP_NEXT_DELIVER);
+}
+
+static void on_data(void *self, const char *data, size_t len)
+{
+    pp_forward_t *fw = self;
+
+    if (fw->channel)
+        pooledproxy_channel_put(fw->channel, data, len);
+    else
+        pooledproxy_forward_data(fw, data, len);
+}
+
+static void on_batch(void *self, bool drained)
+{
+    pp_forward_t *fw = self;
+
+    if (fw->channel)
+        return;
+    if (pooledproxy_forward_pass(fw, drained) != APR_SUCCESS || !client_push(fw->lease)) {
+        pp_call_fail(&fw->call, PP_ERR_client_gone);
+        return;
+    }
+    if (fw->lease->congested)
+        pp_call_pause(&fw->call);
+    client_watch(fw->lease);
+}
+
+static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
+{
+    pp_forward_t *fw = self;
+
+    if (fw->channel)
+        pooledproxy_channel_trailers(fw->channel, fields, nfields);
+    else
+        pooledproxy_forward_trailers(fw, fields, nfields);
+}
+
+static const pp_front_t async_front = { on_body_read, on_interim, on_head, on_data, on_batch, on_trailers };
+
+static void on_call_done(pp_call_t *call, pp_err_t err)
+{
+    pp_forward_t *fw = call->front_self;
+
+    if (fw->channel) {
+        pooledproxy_channel_done(fw->channel, err);
+    } else if (fw->bounced) {
+        fw->done = true;
+        fw->err = err;
+    } else {
+        forward_finish(fw, err);
+    }
+}
+
+/* ---- the end of a request ---- */
+
+/* r is complete in every respect: logs and destroys it. */
+static void request_end(pp_lease_t *lease)
+{
+    request_rec *r = lease->r;
+
+    lease->loop_may_read = lease->loop_may_read && pooledproxy_safety_may_read_after(r);
+    lease->r = NULL;
+    lease->work = NULL;
+    ap_process_request_after_handler(r);
+}
+
+static void request_die(pp_lease_t *lease, int status)
+{
+    if (!pooledproxy_safety_may_die(lease->r)) {
+        lease->die_status = status;
+        pooledproxy_lease_give(lease, PP_NEXT_DIE);
+        return;
+    }
+    ap_die(status, lease->r);
+    request_end(lease);
+    lease_continue(lease);
+}
+
+static void forward_finish(pp_forward_t *fw, pp_err_t err)
+{
+    pp_lease_t *lease = fw->lease;
+    int status = pooledproxy_forward_end(fw, err);
+
+    if (status != OK) {
+        request_die(lease, status);
+        return;
+    }
+    if (!lease->c->aborted)
+        ap_finalize_request_protocol(lease->r);
+    request_end(lease);
+    lease_continue(lease);
+}
+
+/* The client is gone, or must be. */
+static void client_lost(pp_lease_t *lease, pp_err_t err)
+{
+    pp_forward_t *fw = lease->work;
+
+    lease->c->aborted = 1;
+    if (!fw) {
+        pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+        return;
+    }
+    pp_call_cancel(&fw->call, err);
+    forward_finish(fw, err);
+}
+
+/* ---- from one request to the next ---- */
+
+static void forward_start(pp_forward_t *fw)
+{
+    fw->started = true;
+    pp_call_start(&fw->call);
+}
+
+/* A request that was read on this loop: what became of it. */
+static void request_run(pp_lease_t *lease, request_rec *r)
+{
+    int rc;
+
+    lease->r = r;
+    lease->work = NULL;
+    rc = pooledproxy_next_process(lease, r);
+    if (!lease->out)
+        return; /* a worker goes on with it */
+    if (rc == SUSPENDED)
+        forward_start(lease->work);
+    else
+        request_die(lease, rc);
+}
+
+/* Between two requests with nothing left to write. */
+static void lease_step_idle(pp_lease_t *lease)
+{
+    request_rec *r;
+
+    switch (pooledproxy_next_read(lease, &r)) {
+    case PP_READ_REQUEST:
+        lease->idle = false;
+        request_run(lease, r);
+        break;
+    case PP_READ_GIVE:
+        break; /* given back */
+    case PP_READ_WAIT:
+        if (!lease->idle)
+            lease->idle_until = pp_loop_now(lease->shard->loop) + pooledproxy_next_keep_alive(lease);
+        lease->idle = true;
+        break;
+    }
+}
+
+static void lease_step(pp_lease_t *lease)
+{
+    if (!client_push(lease)) {
+        pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+        return;
+    }
+    if (lease->congested)
+        return;
+    if (lease->c->keepalive != AP_CONN_KEEPALIVE || lease->c->aborted || pooledproxy_engine_is_stopping())
+        pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+    else if (!lease->loop_may_read)
+        pooledproxy_lease_give(lease, PP_NEXT_KEEPALIVE);
+    else
+        lease_step_idle(lease);
+}
+
+/* Goes on with the connection as far as it can be gone without waiting. Called again from inside (a request that ends at once) it
+ * only asks for one more step. */
+static void lease_continue(pp_lease_t *lease)
+{
+    if (lease->stepping) {
+        lease->again = true;
+        return;
+    }
+    lease->stepping = true;
+    do {
+        lease->again = false;
+        if (lease->out && !lease->r)
+            lease_step(lease);
+    } while (lease->again && lease->out);
+    lease->stepping = false;
+    client_watch(lease);
+}
+
+/* ---- events ---- */
+
+/* Is the client still there? Asked when its socket has input that no one waits for. */
+static bool client_is_there(pp_lease_t *lease)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(lease->r->pool, lease->c->bucket_alloc);
+    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+
+    lease->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    apr_brigade_destroy(bb);
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
+}
+
+static void on_writable(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+
+    if (!client_push(lease)) {
+        client_lost(lease, PP_ERR_client_gone);
+        return;
+    }
+    if (lease->congested) {
+        client_watch(lease); /* some went out: the time-out begins anew */
+        return;
+    }
+    if (fw)
+        pp_call_resume(&fw->call);
+    lease_continue(lease);
+}
+
+static void on_readable(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+
+    if (!fw) {
+        lease_continue(lease);
+        return;
+    }
+    if (fw->body_waits) {
+        pp_call_body_ready(&fw->call);
+        if (lease->out && lease->work == fw && !client_push(lease))
+            client_lost(lease, PP_ERR_client_gone); /* the push is for the 100 that httpd sends */
+    } else if (!client_is_there(lease)) {
+        client_lost(lease, PP_ERR_client_gone);
+    }
+    client_watch(lease);
+}
+
+static void on_client(pp_lease_t *lease, apr_int16_t events)
+{
+    if (lease->congested && (events & (APR_POLLOUT | APR_POLLERR | APR_POLLHUP)))
+        on_writable(lease);
+    else
+        on_readable(lease);
+}
+
+static void on_deadline(pp_lease_t *lease)
+{
+    if (lease->idle)
+        pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+    else
+        client_lost(lease, PP_ERR_client_timeout);
+}
+
+/* ---- the lease ---- */
+
+static void forward_resume(pp_forward_t *fw)
+{
+    fw->bounced = false;
+    if (fw->done) {
+        forward_finish(fw, fw->err);
+        return;
+    }
+    if (!fw->lease->congested)
+        pp_call_resume(&fw->call);
+    if (fw->body_waits)
+        pp_call_body_ready(&fw->call);
+}
+
+static void on_arrive(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+
+    if (fw && !fw->started)
+        forward_start(fw);
+    else if (fw)
+        forward_resume(fw);
+    lease_continue(lease);
+}
+
+static bool may_bounce(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+
+    if (fw) {
+        fw->bounced = true;
+        pp_call_pause(&fw->call);
+    }
+    return true;
+}
+
+static void on_revoked(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+
+    if (!fw)
+        return;
+    pp_call_cancel(&fw->call, PP_ERR_client_timeout);
+    fw->err = PP_ERR_client_timeout;
+    if (fw->channel)
+        pooledproxy_channel_done(fw->channel, PP_ERR_client_timeout);
+}
+
+static void on_lost(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+    request_rec *r = lease->r;
+
+    lease->c->aborted = 1;
+    lease->r = NULL;
+    lease->work = NULL;
+    if (fw)
+        pooledproxy_forward_end(fw, fw->err != PP_OK ? fw->err : PP_ERR_client_gone);
+    ap_process_request_after_handler(r);
+}
+
+/* On a worker: what the loop could not do. */
+static void on_worker(pp_lease_t *lease, pp_next_t next)
+{
+    request_rec *r = lease->r;
+    pp_forward_t *fw = lease->work;
+    int rc = lease->die_status;
+
+    lease->r = NULL;
+    lease->work = NULL;
+    lease->c->cs->state = CONN_STATE_HANDLER;
+    if (next == PP_NEXT_PROCESS) {
+        ap_process_async_request(r);
+        return;
+    }
+    if (next == PP_NEXT_INVOKE)
+        rc = ap_invoke_handler(r);
+    else if (next == PP_NEXT_DELIVER)
+        rc = pooledproxy_blocking_deliver(fw);
+    if (rc == SUSPENDED) {
+        lease->c->cs->state = CONN_STATE_SUSPENDED;
+        return;
+    }
+    ap_die(rc, r);
+    ap_process_request_after_handler(r);
+}
+
+const pp_lease_user_t pooledproxy_async_user = { on_arrive, on_client,  on_deadline, may_bounce,
+                                                 on_revoked, on_worker, on_lost };
+
+/* ---- from the handler ---- */
+
+pp_lease_t *pooledproxy_async_lease(request_rec *r, const pp_match_t *match)
+{
+    conn_rec *c = r->connection;
+    pp_lease_t *lease = c->master ? NULL : pooledproxy_lease_of(c);
+
+    if (!lease || !pooledproxy_engine_may_lease() || !match->settings.async)
+        return NULL;
+    if (r->main || r->prev || c->clogging_input_filters)
+        return NULL;
+    return lease->out || lease->inside ? lease : NULL;
+}
+
+int pooledproxy_async_forward(pp_lease_t *lease, pp_forward_t *fw)
+{
+    fw->lease = lease;
+    fw->call.front = &async_front;
+    fw->call.on_done = on_call_done;
+    lease->client_sent = false;
+    pooledproxy_next_remember(lease, fw);
+    if (lease->out)
+        lease->work = fw;
+    else
+        pooledproxy_lease_leave(lease, fw->r, fw);
+    return SUSPENDED;
+}

@@ -1,0 +1,233 @@
+/* mod_pooledproxy_blocking: moves bodies between a channel and the filters, waiting where there is nothing to do.
+ *
+ * Threads: the worker that has the request. r is its own throughout; the call is the loop's.
+ */
+#include "mod_pooledproxy_blocking.h"
+
+#include <apr_portable.h>
+#include <http_connection.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <stdlib.h>
+
+#include "mod_pooledproxy_channel.h"
+
+#define TICK_MSEC 200 /* how often a stream without a socket of its own (HTTP/2) is asked whether it was reset */
+#define BODY_TICK_MSEC 10
+
+/* A pump at work. */
+typedef struct pump_t {
+    pp_forward_t *fw;
+    pp_channel_t *channel;
+    int client_fd;     /* -1: the connection has no socket of its own */
+    bool body_open;    /* there may be more of the request's body (or of the tunnel) to come from the client */
+    bool body_waits;   /* ... but not at the moment */
+    bool client_sent;  /* the client has sent what is not for this request: its socket tells nothing any more */
+    bool cancelled;
+    apr_time_t waiting_since; /* for the client's body; 0: not waiting */
+} pump_t;
+
+static void pump_cancel(pump_t *pump, pp_err_t err)
+{
+    if (!pump->cancelled)
+        pooledproxy_channel_cancel(pump->channel, err);
+    pump->cancelled = true;
+    pump->body_open = false;
+}
+
+/* ---- loop's side of the channel ---- */
+
+static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_err_t *err)
+{
+    return pooledproxy_channel_read(((pp_forward_t *)self)->channel, data, len, err);
+}
+
+static void on_head(void *self, const pp_h1_response_t *resp)
+{
+    pooledproxy_channel_head(((pp_forward_t *)self)->channel, resp);
+}
+
+static void on_data(void *self, const char *data, size_t len)
+{
+    pooledproxy_channel_put(((pp_forward_t *)self)->channel, data, len);
+}
+
+static void on_batch(void *self, bool drained)
+{
+    (void)self;
+    (void)drained;
+}
+
+static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
+{
+    pooledproxy_channel_trailers(((pp_forward_t *)self)->channel, fields, nfields);
+}
+
+static const pp_front_t blocking_front = { on_body_read, on_head, on_head, on_data, on_batch, on_trailers };
+
+static void on_call_done(pp_call_t *call, pp_err_t err)
+{
+    pooledproxy_channel_done(((pp_forward_t *)call->front_self)->channel, err);
+}
+
+/* ---- the response ---- */
+
+static void take_head(pump_t *pump, pp_h1_response_t *head)
+{
+    pp_forward_t *fw = pump->fw;
+
+    if (head->status == 0) {
+        pooledproxy_forward_trailers(fw, head->fields, head->nfields);
+    } else if (head->status < 200 && head->framing != PP_FRAMING_TUNNEL) {
+        pooledproxy_interim_response(fw->r, head);
+    } else {
+        pooledproxy_forward_head(fw, head);
+        if (fw->tunnel)
+            pump->body_open = true;
+    }
+    free(head);
+}
+
+static void take_data(pump_t *pump, const pp_received_t *received)
+{
+    if (received->len)
+        pooledproxy_forward_data(pump->fw, received->data, received->len);
+    /* The last data goes out with the end of the body. */
+    if (received->done || APR_BRIGADE_EMPTY(pump->fw->out))
+        return;
+    if (pump->cancelled)
+        apr_brigade_cleanup(pump->fw->out);
+    else if (pooledproxy_forward_pass(pump->fw, true) != APR_SUCCESS)
+        pump_cancel(pump, PP_ERR_client_gone);
+}
+
+/* ---- the request's body ---- */
+
+/* Blocking only where there is no socket to wait on, and no answer to be missed meanwhile. */
+static apr_read_type_e read_type(const pump_t *pump)
+{
+    return pump->client_fd < 0 && !pump->fw->head_set ? APR_BLOCK_READ : APR_NONBLOCK_READ;
+}
+
+static void send_body(pump_t *pump)
+{
+    const char *data;
+    size_t len;
+    pp_err_t err = PP_ERR_client_gone;
+    apr_status_t status = pooledproxy_forward_read(pump->fw, read_type(pump), &data, &len, &err);
+
+    pump->body_waits = status == APR_EAGAIN;
+    if (status == APR_SUCCESS) {
+        pump->waiting_since = 0;
+        pooledproxy_channel_send(pump->channel, data, len);
+    } else if (status == APR_EOF) {
+        pump->body_open = false;
+        pooledproxy_channel_send(pump->channel, NULL, 0);
+    } else if (!pump->body_waits) {
+        pump_cancel(pump, err);
+    }
+}
+
+/* ---- waiting ---- */
+
+static bool client_is_there(pump_t *pump)
+{
+    conn_rec *c = pump->fw->r->connection;
+    apr_bucket_brigade *bb = apr_brigade_create(pump->fw->r->pool, c->bucket_alloc);
+    apr_status_t status = ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+
+    pump->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    apr_brigade_destroy(bb);
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
+}
+
+static void check_body_timeout(pump_t *pump)
+{
+    apr_time_t now = pp_clock_now();
+
+    if (!pump->waiting_since)
+        pump->waiting_since = now;
+    if (now - pump->waiting_since > pump->fw->r->server->timeout && !pump->fw->tunnel)
+        pump_cancel(pump, PP_ERR_client_timeout);
+}
+
+static void pump_wait(pump_t *pump, bool wants_body)
+{
+    bool for_body = pump->body_open && wants_body;
+    int fd = for_body || (!pump->body_open && !pump->client_sent) ? pump->client_fd : -1;
+    int tick = pump->client_fd >= 0 ? 1000 : for_body ? BODY_TICK_MSEC : TICK_MSEC;
+    bool readable;
+
+    if (pump->cancelled)
+        fd = -1;
+    readable = pooledproxy_channel_wait(pump->channel, fd, tick);
+    if (pump->fw->r->connection->aborted && !pump->cancelled)
+        pump_cancel(pump, PP_ERR_client_gone);
+    else if (readable && !pump->body_open && !client_is_there(pump))
+        pump_cancel(pump, PP_ERR_client_gone);
+    else if (for_body && !readable)
+        check_body_timeout(pump);
+    pump->body_waits = false;
+}
+
+static pp_err_t pump_run(pump_t *pump)
+{
+    pp_received_t received;
+
+    for (;;) {
+        pooledproxy_channel_take(pump->channel, &received);
+        if (received.head) {
+            take_head(pump, received.head);
+            continue;
+        }
+        take_data(pump, &received);
+        if (received.done)
+            return received.err;
+        if (pump->body_open && received.wants_body)
+            send_body(pump);
+        if (!(pump->body_open && received.wants_body) || pump->body_waits)
+            pump_wait(pump, received.wants_body);
+    }
+}
+
+static int client_descriptor(conn_rec *c)
+{
+    apr_socket_t *socket = c->master ? NULL : ap_get_conn_socket(c);
+    apr_os_sock_t fd;
+
+    return socket && apr_os_sock_get(&fd, socket) == APR_SUCCESS ? fd : -1;
+}
+
+static int pump_to_end(pump_t *pump)
+{
+    pp_forward_t *fw = pump->fw;
+    pp_err_t err;
+    int status;
+
+    pump->channel = fw->channel;
+    pump->client_fd = client_descriptor(fw->r->connection);
+    err = pump_run(pump);
+    status = pooledproxy_forward_end(fw, err);
+    pooledproxy_channel_free(fw->channel); /* not before: `out` may point into it */
+    fw->channel = NULL;
+    return status;
+}
+
+int pooledproxy_blocking_forward(pp_forward_t *fw)
+{
+    pump_t pump = { .fw = fw, .body_open = fw->call.request.has_body };
+
+    fw->call.front = &blocking_front;
+    fw->call.on_done = on_call_done;
+    fw->channel = pooledproxy_channel_create(&fw->call, false);
+    pooledproxy_channel_start(fw->channel);
+    return pump_to_end(&pump);
+}
+
+int pooledproxy_blocking_deliver(pp_forward_t *fw)
+{
+    pump_t pump = { .fw = fw };
+
+    return pump_to_end(&pump);
+}

@@ -1,0 +1,350 @@
+/* mod_pooledproxy_channel: heads and data to a thread, the request's body to a loop. */
+#include "mod_pooledproxy_channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define RECEIVED_HIGH (64 * 1024) /* from here on the server is not read from */
+#define BODY_HIGH (64 * 1024)     /* of the request's body, not yet taken by the loop */
+#define HEADS_MAX 40              /* more than an exchange lets through */
+
+typedef struct bytes_t {
+    char *start;
+    size_t len, space;
+} bytes_t;
+
+struct pp_channel_t {
+    pthread_mutex_t mutex;
+    pp_call_t *call;
+
+    /* Under the mutex. */
+    bytes_t received;             /* response data for the thread */
+    pp_h1_response_t *heads[HEADS_MAX];
+    int nheads;
+    bytes_t body;                 /* request data for the loop */
+    bool body_eof;
+    bool body_wanted;             /* the loop's exchange waits for more */
+    bool paused;
+    bool done;
+    pp_err_t err;
+    pp_err_t cancel;
+    bool posted;                  /* `task` is on its way */
+    bool news;                    /* the thread has not seen the last change */
+    int waiting_fd;               /* the thread waits for this eventfd; -1: it doesn't wait */
+
+    /* The loop's, the thread's. */
+    bytes_t sending;
+    bytes_t taken;
+    pp_task_t task;
+    bool started;
+};
+
+static void bytes_add(bytes_t *bytes, const char *data, size_t len)
+{
+    if (bytes->len + len > bytes->space) {
+        bytes->space = (bytes->len + len) * 2;
+        bytes->start = realloc(bytes->start, bytes->space);
+        if (!bytes->start)
+            abort();
+    }
+    memcpy(bytes->start + bytes->len, data, len);
+    bytes->len += len;
+}
+
+static void bytes_swap(bytes_t *a, bytes_t *b)
+{
+    bytes_t c = *a;
+    *a = *b;
+    *b = c;
+}
+
+/* Under the mutex: wakes the thread if it waits. */
+static void thread_tell(pp_channel_t *channel)
+{
+    uint64_t one = 1;
+
+    channel->news = true;
+    if (channel->waiting_fd >= 0 && write(channel->waiting_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        abort();
+    channel->waiting_fd = -1;
+}
+
+static void on_channel_task(pp_task_t *task);
+
+/* Under the mutex: makes the loop look. */
+static void loop_tell(pp_channel_t *channel)
+{
+    if (channel->posted)
+        return;
+    channel->posted = true;
+    channel->task.run = on_channel_task;
+    pp_loop_post(channel->call->shard->loop, &channel->task);
+}
+
+pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started)
+{
+    pp_channel_t *channel = calloc(1, sizeof(*channel));
+
+    if (!channel)
+        abort();
+    pthread_mutex_init(&channel->mutex, NULL);
+    channel->call = call;
+    channel->waiting_fd = -1;
+    channel->started = started;
+    return channel;
+}
+
+void pooledproxy_channel_free(pp_channel_t *channel)
+{
+    for (int i = 0; i < channel->nheads; i++)
+        free(channel->heads[i]);
+    free(channel->received.start);
+    free(channel->body.start);
+    free(channel->sending.start);
+    free(channel->taken.start);
+    pthread_mutex_destroy(&channel->mutex);
+    free(channel);
+}
+
+/* ---- the loop's side ---- */
+
+/* What the thread asked for since the last time. After pooledproxy_channel_done() the channel is the thread's alone. */
+static void on_channel_task(pp_task_t *task)
+{
+    pp_channel_t *channel = (pp_channel_t *)((char *)task - offsetof(pp_channel_t, task));
+    pp_call_t *call = channel->call;
+    bool resume, body, start = !channel->started, ended;
+    pp_err_t cancel;
+
+    pthread_mutex_lock(&channel->mutex);
+    channel->posted = false;
+    cancel = channel->cancel;
+    resume = channel->paused && channel->received.len == 0;
+    if (resume)
+        channel->paused = false;
+    body = channel->body_wanted && (channel->body.len || channel->body_eof);
+    if (body)
+        channel->body_wanted = false;
+    ended = channel->done;
+    if (ended)
+        thread_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+    if (ended)
+        return;
+    channel->started = true;
+    if (cancel) {
+        pp_call_cancel(call, cancel);
+        pooledproxy_channel_done(channel, cancel);
+    } else if (start) {
+        pp_call_start(call);
+    } else {
+        if (resume) /* calls nobody back */
+            pp_call_resume(call);
+        if (body) /* may be the call's last step, so it comes last */
+            pp_call_body_ready(call);
+    }
+}
+
+/* A copy with its texts behind it, in one piece of memory. */
+static pp_h1_response_t *response_copy(const pp_h1_response_t *resp)
+{
+    size_t size = offsetof(pp_h1_response_t, fields) + resp->nfields * sizeof(pp_field_t), text = resp->reason_len;
+    pp_h1_response_t *copy;
+    char *at;
+
+    for (uint32_t i = 0; i < resp->nfields; i++)
+        text += resp->fields[i].name_len + resp->fields[i].value_len;
+    copy = malloc(size + text + 1);
+    if (!copy)
+        abort();
+    memcpy(copy, resp, size);
+    at = (char *)copy + size;
+    copy->reason = memcpy(at, resp->reason, resp->reason_len);
+    at += resp->reason_len;
+    for (uint32_t i = 0; i < resp->nfields; i++) {
+        pp_field_t *field = &copy->fields[i];
+        field->name = memcpy(at, field->name, field->name_len);
+        at += field->name_len;
+        field->value = memcpy(at, field->value, field->value_len);
+        at += field->value_len;
+    }
+    return copy;
+}
+
+void pooledproxy_channel_head(pp_channel_t *channel, const pp_h1_response_t *resp)
+{
+    pp_h1_response_t *copy = response_copy(resp);
+
+    pthread_mutex_lock(&channel->mutex);
+    if (channel->nheads == HEADS_MAX)
+        abort();
+    channel->heads[channel->nheads++] = copy;
+    thread_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+void pooledproxy_channel_trailers(pp_channel_t *channel, const pp_field_t *fields, unsigned nfields)
+{
+    pp_h1_response_t trailers;
+
+    memset(&trailers, 0, offsetof(pp_h1_response_t, fields));
+    trailers.reason = "";
+    trailers.nfields = nfields;
+    memcpy(trailers.fields, fields, sizeof(fields[0]) * nfields);
+    pooledproxy_channel_head(channel, &trailers);
+}
+
+void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len)
+{
+    bool pause;
+
+    pthread_mutex_lock(&channel->mutex);
+    bytes_add(&channel->received, data, len);
+    pause = channel->received.len >= RECEIVED_HIGH;
+    channel->paused |= pause;
+    thread_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+    if (pause)
+        pp_call_pause(channel->call);
+}
+
+void pooledproxy_channel_done(pp_channel_t *channel, pp_err_t err)
+{
+    pthread_mutex_lock(&channel->mutex);
+    channel->done = true;
+    channel->err = err;
+    if (!channel->posted) /* else the thread must wait for the task to have run: it is told there */
+        thread_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, size_t *len, pp_err_t *err)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    (void)err;
+    channel->sending.len = 0;
+    pthread_mutex_lock(&channel->mutex);
+    if (channel->body.len)
+        bytes_swap(&channel->body, &channel->sending);
+    else
+        status = channel->body_eof ? APR_EOF : APR_EAGAIN;
+    channel->body_wanted = status == APR_EAGAIN;
+    if (status == APR_SUCCESS)
+        thread_tell(channel); /* there is room again */
+    pthread_mutex_unlock(&channel->mutex);
+    *data = channel->sending.start;
+    *len = channel->sending.len;
+    return status;
+}
+
+/* ---- the thread's side ---- */
+
+void pooledproxy_channel_start(pp_channel_t *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    loop_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+void pooledproxy_channel_cancel(pp_channel_t *channel, pp_err_t err)
+{
+    pthread_mutex_lock(&channel->mutex);
+    channel->cancel = err;
+    if (!channel->done)
+        loop_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
+{
+    memset(received, 0, sizeof(*received));
+    channel->taken.len = 0;
+    pthread_mutex_lock(&channel->mutex);
+    channel->news = false;
+    if (channel->nheads) {
+        received->head = channel->heads[0];
+        memmove(channel->heads, channel->heads + 1, sizeof(channel->heads[0]) * (size_t)(--channel->nheads));
+        channel->news = true; /* there may be data behind it */
+    } else {
+        bytes_swap(&channel->received, &channel->taken);
+        received->done = channel->done && !channel->posted;
+        received->err = channel->err;
+        if (channel->paused && !channel->done)
+            loop_tell(channel);
+    }
+    received->wants_body = !channel->body_eof && channel->body.len < BODY_HIGH && !channel->done;
+    pthread_mutex_unlock(&channel->mutex);
+    received->data = channel->taken.start;
+    received->len = channel->taken.len;
+}
+
+static pthread_key_t wake_key;
+static pthread_once_t wake_once = PTHREAD_ONCE_INIT;
+
+static void wake_fd_close(void *value)
+{
+    close((int)(intptr_t)value - 1);
+}
+
+static void wake_key_create(void)
+{
+    pthread_key_create(&wake_key, wake_fd_close);
+}
+
+/* The calling thread's eventfd: made once, closed when the thread ends. */
+static int wake_fd(void)
+{
+    int fd;
+
+    pthread_once(&wake_once, wake_key_create);
+    fd = (int)(intptr_t)pthread_getspecific(wake_key) - 1;
+    if (fd < 0) {
+        fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (fd >= 0)
+            pthread_setspecific(wake_key, (void *)(intptr_t)(fd + 1));
+    }
+    return fd;
+}
+
+bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_ms)
+{
+    struct pollfd fds[2] = { { wake_fd(), POLLIN, 0 }, { client_fd, POLLIN, 0 } };
+    uint64_t count;
+
+    pthread_mutex_lock(&channel->mutex);
+    if (channel->news) {
+        pthread_mutex_unlock(&channel->mutex);
+        return false;
+    }
+    channel->waiting_fd = fds[0].fd;
+    pthread_mutex_unlock(&channel->mutex);
+    if (fds[0].fd < 0)
+        timeout_ms = 10; /* out of descriptors: look again soon */
+    if (poll(fds, client_fd >= 0 ? 2 : 1, timeout_ms) < 0)
+        fds[0].revents = fds[1].revents = 0;
+    if (fds[0].revents && read(fds[0].fd, &count, sizeof(count)) < 0)
+        fds[0].revents = 0;
+    pthread_mutex_lock(&channel->mutex);
+    channel->waiting_fd = -1;
+    pthread_mutex_unlock(&channel->mutex);
+    return fds[1].revents != 0;
+}
+
+void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len)
+{
+    pthread_mutex_lock(&channel->mutex);
+    if (len)
+        bytes_add(&channel->body, data, len);
+    else
+        channel->body_eof = true;
+    if (channel->body_wanted)
+        loop_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}

@@ -1,0 +1,56 @@
+/* mod_pooledproxy_env: sets the log fields of a request. */
+#include "mod_pooledproxy_env.h"
+
+#include <apr_strings.h>
+
+#define DIGITS_MAX 20
+
+/* The decimal digits of n >= 0, ending at `end`; returns where they begin. On the hot path: no printf. */
+static char *digits(char *end, int64_t n)
+{
+    *--end = '\0';
+    do
+        *--end = (char)('0' + n % 10);
+    while (n /= 10);
+    return end;
+}
+
+static void set_time(request_rec *r, const char *name, pp_time_t microseconds)
+{
+    char *space;
+
+    if (microseconds < 0)
+        return;
+    space = apr_palloc(r->pool, DIGITS_MAX + 1);
+    apr_table_setn(r->subprocess_env, name, digits(space + DIGITS_MAX + 1, microseconds));
+}
+
+/* Why the connection was not a reused one, or why the request failed. */
+static const char *reason(const pp_call_t *call, pp_err_t err)
+{
+    if (err != PP_OK)
+        return pp_err_row(err)->name;
+    return call->reused ? NULL : call->why_new;
+}
+
+void pooledproxy_env_set(request_rec *r, const pp_match_t *match, const pp_call_t *call, pp_err_t err)
+{
+    apr_table_t *env = r->subprocess_env;
+    const char *why = reason(call, err);
+
+    apr_table_setn(env, "POOLEDPROXY_UPSTREAM", match->upstream->name ? match->upstream->name : match->upstream->pool->name);
+    if (call->server)
+        apr_table_setn(env, "POOLEDPROXY_SERVER", call->server->key);
+    apr_table_setn(env, "POOLEDPROXY_REUSED", call->reused ? "1" : "0");
+    if (why)
+        apr_table_setn(env, "POOLEDPROXY_REASON", why);
+    apr_table_setn(env, "POOLEDPROXY_PROTOCOL", "http/1.1");
+    set_time(r, "POOLEDPROXY_ATTEMPTS", call->attempts);
+    if (!call->began)
+        return;
+    set_time(r, "POOLEDPROXY_T_POOL", call->t_pool);
+    set_time(r, "POOLEDPROXY_T_DNS", call->t_dns);
+    set_time(r, "POOLEDPROXY_T_CONNECT", call->t_connect);
+    set_time(r, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
+    set_time(r, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
+}

@@ -1,0 +1,330 @@
+/* mod_pooledproxy_forward: request_rec to pp_call and back. */
+#include "mod_pooledproxy_forward.h"
+
+#include <ap_expr.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+
+#include "mod_pooledproxy_env.h"
+
+APLOG_USE_MODULE(pooledproxy);
+
+#define READ_SIZE (32 * 1024) /* of the request's body at once */
+#define WHOLE_MAX (64 * 1024) /* of a body that is taken as a whole */
+
+/* ---- preparing ---- */
+
+static void body_kind_choose(pp_forward_t *fw)
+{
+    request_rec *r = fw->r;
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    bool filtered = r->input_filters != r->proto_input_filters; /* a filter may change the length */
+
+    fw->body_kind = PP_REQUEST_BODY_NONE;
+    if (apr_table_get(r->headers_in, "Transfer-Encoding") || (length && filtered))
+        fw->body_kind = PP_REQUEST_BODY_CHUNKED;
+    else if (length && ap_parse_strict_length(&fw->body_length, length))
+        fw->body_kind = PP_REQUEST_BODY_LENGTH;
+}
+
+/* A chunked body that has come with its head gets its length. Reads what is there, never waits. */
+static void body_take_whole(pp_forward_t *fw)
+{
+    request_rec *r = fw->r;
+    apr_bucket_brigade *bb;
+    apr_off_t length = 0;
+
+    if (apr_table_get(r->headers_in, "Expect"))
+        return; /* reading would tell the client to go on */
+    bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    while (length < WHOLE_MAX && ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_SIZE) == APR_SUCCESS
+           && !APR_BRIGADE_EMPTY(bb)) {
+        bool ended = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
+        APR_BRIGADE_CONCAT(fw->in, bb);
+        if (apr_brigade_length(fw->in, 1, &length) != APR_SUCCESS)
+            return;
+        if (ended) {
+            fw->body_kind = PP_REQUEST_BODY_LENGTH;
+            fw->body_length = length;
+            return;
+        }
+    }
+}
+
+/* RFC 9110 section 9.2.2, and requests that say of themselves that they may be sent again. */
+static bool is_idempotent(const request_rec *r)
+{
+    switch (r->method_number) {
+    case M_GET: /* and HEAD */
+    case M_PUT:
+    case M_DELETE:
+    case M_OPTIONS:
+    case M_TRACE:
+        return true;
+    default:
+        return apr_table_get(r->headers_in, "Idempotency-Key") != NULL;
+    }
+}
+
+static uint64_t request_hash(const pp_forward_t *fw)
+{
+    const pp_upstream_t *upstream = fw->match->upstream;
+    const char *error = NULL, *key;
+
+    if (upstream->balance != PP_BALANCE_HASH || !upstream->hash_expr)
+        return 0;
+    key = ap_expr_str_exec(fw->r, upstream->hash_expr, &error);
+    return error || !key ? 0 : pp_balance_hash(key, strlen(key));
+}
+
+/* Finds the parts of the head that another server of the group would have otherwise. */
+static void head_places(pp_call_head_t *head, const pp_forward_t *fw)
+{
+    const char *path = memchr(head->bytes, ' ', head->len);
+    const char *host = strstr(head->bytes, "\r\nHost: ");
+
+    head->path.offset = (size_t)(path + 1 - head->bytes);
+    head->path.len = strlen(fw->match->upstream->servers[0]->path);
+    if (host && !fw->match->settings.preserve_host) {
+        head->host.offset = (size_t)(host + sizeof("\r\nHost: ") - 1 - head->bytes);
+        head->host.len = strcspn(head->bytes + head->host.offset, "\r");
+    }
+}
+
+static pp_h1_request_kind_t request_kind(const request_rec *r, const pp_request_head_t *head)
+{
+    if (r->header_only)
+        return PP_H1_REQUEST_HEAD;
+    return head->upgrade ? PP_H1_REQUEST_UPGRADE : PP_H1_REQUEST_PLAIN;
+}
+
+static void call_fill(pp_forward_t *fw, const pp_request_head_t *head, pp_shard_t *shard)
+{
+    pp_call_t *call = &fw->call;
+
+    call->shard = shard;
+    call->upstream = fw->match->upstream;
+    call->hash = request_hash(fw);
+    call->timeouts = fw->match->settings.timeouts;
+    call->head.bytes = head->bytes;
+    call->head.len = head->len;
+    head_places(&call->head, fw);
+    call->request.has_body = fw->body_kind != PP_REQUEST_BODY_NONE && !(fw->body_kind == PP_REQUEST_BODY_LENGTH && !fw->body_length);
+    call->request.chunked = fw->body_kind == PP_REQUEST_BODY_CHUNKED;
+    call->request.expect_continue = head->expect_continue;
+    call->request.kind = request_kind(fw->r, head);
+    call->idempotent = is_idempotent(fw->r);
+    call->front_self = fw;
+}
+
+int pooledproxy_forward_create(request_rec *r, const pp_match_t *match, pp_shard_t *shard, bool whole, pp_forward_t **fwp)
+{
+    pp_forward_t *fw = apr_pcalloc(r->pool, sizeof(*fw));
+    pp_request_head_t head;
+    int status;
+
+    fw->r = r;
+    fw->match = match;
+    fw->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    fw->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    body_kind_choose(fw);
+    if (whole && fw->body_kind == PP_REQUEST_BODY_CHUNKED)
+        body_take_whole(fw);
+    memset(&head, 0, sizeof(head));
+    status = pooledproxy_request_head(r, match, match->upstream->servers[0], fw->body_kind, fw->body_length,
+                                      match->upstream->pool->policy.keep_alive, &head);
+    if (status != OK)
+        return status;
+    call_fill(fw, &head, shard);
+    *fwp = fw;
+    return OK;
+}
+
+/* ---- the request's body ---- */
+
+static apr_status_t read_failed(pp_forward_t *fw, apr_status_t status, pp_err_t *err)
+{
+    if (fw->tunnel && APR_STATUS_IS_EOF(status))
+        return APR_EOF;
+    if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_ECONNRESET(status)
+        || APR_STATUS_IS_ECONNABORTED(status)) {
+        *err = PP_ERR_client_gone;
+    } else if (APR_STATUS_IS_TIMEUP(status)) {
+        *err = PP_ERR_client_timeout;
+    } else {
+        *err = PP_ERR_client_body;
+        fw->client_status = ap_map_http_request_error(status, HTTP_BAD_REQUEST);
+    }
+    return APR_EGENERAL;
+}
+
+static apr_status_t body_end(pp_forward_t *fw, pp_err_t *err)
+{
+    fw->in_eof = true;
+    if (fw->body_kind != PP_REQUEST_BODY_LENGTH || fw->body_seen == fw->body_length || fw->tunnel)
+        return APR_EOF;
+    *err = PP_ERR_client_gone;
+    return APR_EGENERAL;
+}
+
+/* The first data among the buckets read; APR_INCOMPLETE: none there. */
+static apr_status_t read_from_buckets(pp_forward_t *fw, apr_read_type_e block, const char **data, size_t *len, pp_err_t *err)
+{
+    while (!APR_BRIGADE_EMPTY(fw->in)) {
+        apr_bucket *b = APR_BRIGADE_FIRST(fw->in);
+        apr_status_t status;
+        if (APR_BUCKET_IS_EOS(b))
+            return body_end(fw, err);
+        if (!APR_BUCKET_IS_METADATA(b)) {
+            status = apr_bucket_read(b, data, len, block);
+            if (status != APR_SUCCESS)
+                return APR_STATUS_IS_EAGAIN(status) ? APR_EAGAIN : read_failed(fw, status, err);
+            if (*len) {
+                fw->lent = b;
+                fw->body_seen += (apr_off_t)*len;
+                return APR_SUCCESS;
+            }
+        }
+        apr_bucket_delete(b);
+    }
+    return APR_INCOMPLETE;
+}
+
+apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, const char **data, size_t *len, pp_err_t *err)
+{
+    request_rec *r = fw->r;
+    apr_status_t status;
+
+    if (fw->lent) {
+        apr_bucket_delete(fw->lent);
+        fw->lent = NULL;
+    }
+    if (fw->in_eof)
+        return APR_EOF;
+    while ((status = read_from_buckets(fw, block, data, len, err)) == APR_INCOMPLETE) {
+        status = ap_get_brigade(r->input_filters, fw->in, AP_MODE_READBYTES, block, READ_SIZE);
+        if (APR_STATUS_IS_EAGAIN(status) || (status == APR_SUCCESS && APR_BRIGADE_EMPTY(fw->in)))
+            return APR_EAGAIN;
+        if (status != APR_SUCCESS)
+            return read_failed(fw, status, err);
+    }
+    return status;
+}
+
+/* ---- the response ---- */
+
+/* 101: the head goes out as it is, and from then on r is only bytes (RFC 9110 section 7.8). */
+static void tunnel_begin(pp_forward_t *fw, const pp_h1_response_t *resp)
+{
+    request_rec *r = fw->r;
+    conn_rec *c = r->connection;
+
+    fw->tunnel = true;
+    fw->in_eof = false;
+    r->status = resp->status;
+    c->keepalive = AP_CONN_CLOSE;
+    ap_remove_input_filter_byhandle(c->input_filters, "reqtimeout");
+    r->input_filters = r->proto_input_filters = c->input_filters;
+    r->output_filters = r->proto_output_filters = c->output_filters;
+    apr_brigade_puts(fw->out, NULL, NULL, apr_psprintf(r->pool, "HTTP/1.1 101 %.*s\r\n", (int)resp->reason_len, resp->reason));
+    for (uint32_t i = 0; i < resp->nfields; i++) {
+        const pp_field_t *f = &resp->fields[i];
+        apr_brigade_printf(fw->out, NULL, NULL, "%.*s: %.*s\r\n", (int)f->name_len, f->name, (int)f->value_len, f->value);
+    }
+    apr_brigade_puts(fw->out, NULL, NULL, "\r\n");
+}
+
+void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp)
+{
+    fw->head_set = true;
+    if (resp->framing == PP_FRAMING_TUNNEL) {
+        tunnel_begin(fw, resp);
+        return;
+    }
+    pooledproxy_response_head(fw->r, fw->match, fw->call.server, resp);
+    if (fw->call.request.has_body && !fw->in_eof)
+        fw->r->connection->keepalive = AP_CONN_CLOSE; /* the rest of the body would be taken for the next request */
+}
+
+void pooledproxy_forward_data(pp_forward_t *fw, const char *data, size_t len)
+{
+    apr_bucket *b = apr_bucket_transient_create(data, len, fw->r->connection->bucket_alloc);
+
+    APR_BRIGADE_INSERT_TAIL(fw->out, b);
+}
+
+void pooledproxy_forward_trailers(pp_forward_t *fw, const pp_field_t *fields, unsigned nfields)
+{
+    apr_pool_t *p = fw->r->pool;
+
+    for (unsigned i = 0; i < nfields; i++)
+        apr_table_addn(fw->r->trailers_out, apr_pstrmemdup(p, fields[i].name, fields[i].name_len),
+                       apr_pstrmemdup(p, fields[i].value, fields[i].value_len));
+}
+
+apr_status_t pooledproxy_forward_pass(pp_forward_t *fw, bool flush)
+{
+    apr_status_t status;
+
+    if (flush)
+        APR_BRIGADE_INSERT_TAIL(fw->out, apr_bucket_flush_create(fw->r->connection->bucket_alloc));
+    fw->passed = true;
+    status = ap_pass_brigade(fw->r->output_filters, fw->out);
+    apr_brigade_cleanup(fw->out);
+    return fw->r->connection->aborted ? APR_ECONNABORTED : status;
+}
+
+static void end_whole(pp_forward_t *fw)
+{
+    APR_BRIGADE_INSERT_TAIL(fw->out, apr_bucket_eos_create(fw->r->connection->bucket_alloc));
+    pooledproxy_forward_pass(fw, false);
+}
+
+/* A cut body must not pass for a whole one: no last chunk, and the connection is closed. */
+static void end_cut(pp_forward_t *fw)
+{
+    conn_rec *c = fw->r->connection;
+
+    apr_brigade_cleanup(fw->out);
+    APR_BRIGADE_INSERT_TAIL(fw->out, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, fw->r->pool, c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(fw->out, apr_bucket_eos_create(c->bucket_alloc));
+    pooledproxy_forward_pass(fw, false);
+    c->keepalive = AP_CONN_CLOSE;
+}
+
+static void log_failure(const pp_forward_t *fw, pp_err_t err)
+{
+    const pp_err_row_t *row = pp_err_row(err);
+    int level = err == PP_ERR_client_gone || err == PP_ERR_client_timeout || err == PP_ERR_client_body ? APLOG_INFO : APLOG_ERR;
+
+    ap_log_rerror(APLOG_MARK, level, 0, fw->r, "pooledproxy: %s: %s (%s, attempts %d)",
+                  fw->call.server ? fw->call.server->url : fw->match->upstream->servers[0]->url, row->text, row->name,
+                  fw->call.attempts);
+}
+
+int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
+{
+    fw->err = err;
+    pooledproxy_env_set(fw->r, fw->match, &fw->call, err);
+    if (err == PP_OK) {
+        end_whole(fw);
+        return OK;
+    }
+    log_failure(fw, err);
+    if (fw->passed) {
+        end_cut(fw);
+        return OK;
+    }
+    apr_brigade_cleanup(fw->out);
+    if (fw->client_status)
+        return fw->client_status;
+    if (pp_err_row(err)->http_status == 0)
+        fw->r->connection->aborted = 1;
+    if (pp_err_row(err)->http_status == HTTP_SERVICE_UNAVAILABLE)
+        apr_table_setn(fw->r->err_headers_out, "Retry-After", "1");
+    return pp_err_row(err)->http_status;
+}

@@ -1,0 +1,159 @@
+/* pp_conn: the socket calls of an upstream connection. */
+#include "pp_conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONN_OF(member_ptr, member) ((pp_conn_t *)((char *)(member_ptr)-offsetof(pp_conn_t, member)))
+
+static void on_conn_io(pp_io_t *io, apr_int16_t events)
+{
+    pp_conn_t *conn = CONN_OF(io, io);
+    conn->on_event(conn, events);
+}
+
+static void on_conn_timer(pp_timer_t *timer)
+{
+    pp_conn_t *conn = CONN_OF(timer, timer);
+    conn->on_timer(conn);
+}
+
+static pp_err_t connect_error(int code)
+{
+    switch (code) {
+    case 0:
+        return PP_OK;
+    case ECONNREFUSED:
+    case ENOENT: /* a unix socket that is not there */
+        return PP_ERR_connect_refused;
+    case EMFILE:
+    case ENFILE:
+        return PP_ERR_out_of_descriptors;
+    default:
+        return PP_ERR_connect_failed;
+    }
+}
+
+static pp_err_t socket_open(int *fd, const pp_addr_t *addr)
+{
+    int on = 1;
+
+    *fd = socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0)
+        return connect_error(errno);
+    if (addr->u.sa.sa_family != AF_UNIX)
+        setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    /* EAGAIN: the backlog of a unix socket is full, the server can't take more now */
+    if (connect(*fd, &addr->u.sa, addr->len) != 0 && errno != EINPROGRESS) {
+        pp_err_t err = connect_error(errno);
+        close(*fd);
+        return err;
+    }
+    return PP_OK;
+}
+
+pp_err_t pp_conn_open(pp_conn_t **connp, pp_loop_t *loop, const pp_addr_t *addr)
+{
+    static _Atomic unsigned last_id;
+    apr_pool_t *pool;
+    pp_conn_t *conn;
+    int fd;
+    pp_err_t err = socket_open(&fd, addr);
+
+    if (err != PP_OK)
+        return err;
+    apr_pool_create(&pool, pp_loop_pool(loop));
+    conn = apr_pcalloc(pool, sizeof(*conn));
+    conn->id = ++last_id;
+    conn->pool = pool;
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->opened_at = pp_loop_now(loop);
+    conn->io.on_io = on_conn_io;
+    conn->timer.on_timer = on_conn_timer;
+    if (pp_io_watch(loop, &conn->io, fd, APR_POLLOUT, pool) != APR_SUCCESS) {
+        pp_conn_close(&conn);
+        return PP_ERR_internal;
+    }
+    *connp = conn;
+    return PP_OK;
+}
+
+pp_err_t pp_conn_established(pp_conn_t *conn)
+{
+    int code = 0;
+    socklen_t len = sizeof(code);
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0)
+        code = errno;
+    return connect_error(code);
+}
+
+apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
+{
+    ssize_t n;
+
+    do
+        n = recv(conn->fd, buf, *len, 0);
+    while (n < 0 && errno == EINTR);
+    *len = n > 0 ? (size_t)n : 0;
+    if (n > 0)
+        return APR_SUCCESS;
+    if (n == 0)
+        return APR_EOF;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : APR_FROM_OS_ERROR(errno);
+}
+
+apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)nvec };
+    ssize_t n;
+
+    do
+        n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    *written = n > 0 ? (size_t)n : 0;
+    if (n >= 0)
+        return APR_SUCCESS;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : APR_FROM_OS_ERROR(errno);
+}
+
+void pp_conn_shutdown_write(pp_conn_t *conn)
+{
+    shutdown(conn->fd, SHUT_WR);
+}
+
+void pp_conn_want(pp_conn_t *conn, apr_int16_t events)
+{
+    if (!events)
+        pp_io_unwatch(conn->loop, &conn->io);
+    else if (!conn->io.watched)
+        pp_io_watch(conn->loop, &conn->io, conn->fd, events, conn->pool);
+    else
+        pp_io_want(conn->loop, &conn->io, events);
+}
+
+void pp_conn_alarm(pp_conn_t *conn, pp_time_t when)
+{
+    if (when)
+        pp_timer_set(conn->loop, &conn->timer, when);
+    else
+        pp_timer_clear(&conn->timer);
+}
+
+void pp_conn_close(pp_conn_t **connp)
+{
+    pp_conn_t *conn = *connp;
+
+    *connp = NULL;
+    pp_io_unwatch(conn->loop, &conn->io);
+    pp_timer_remove(conn->loop, &conn->timer);
+    pp_timer_remove(conn->loop, &conn->idle_timer);
+    close(conn->fd);
+    conn->fd = -1;
+    pp_loop_defer_destroy(conn->loop, conn->pool);
+}

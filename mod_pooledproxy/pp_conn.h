@@ -1,0 +1,64 @@
+/* pp_conn: one upstream connection: a non-blocking stream socket on a loop. Knows nothing of pools or HTTP.
+ *
+ * Ownership: whoever has opened it, until pp_conn_close(); the memory goes when the loop's round has ended.
+ * Threads: the loop's thread only.
+ */
+#ifndef PP_CONN_H
+#define PP_CONN_H
+
+#include <apr_ring.h>
+#include <sys/uio.h>
+
+#include "pp_addr.h"
+#include "pp_err.h"
+#include "pp_loop.h"
+
+typedef struct pp_conn_t pp_conn_t;
+struct pp_conn_t {
+    /* The holder's: who is told what happens. Set by whoever takes the connection over. */
+    void *holder;
+    void (*on_event)(pp_conn_t *conn, apr_int16_t events);
+    void (*on_timer)(pp_conn_t *conn); /* the moment set with pp_conn_alarm() has come */
+
+    /* The pool's. */
+    APR_RING_ENTRY(pp_conn_t) link;
+    struct pp_host_t *host;
+    int state;              /* pp_conn_state_t of pp_pool.c */
+    int requests;           /* served, the present one included */
+    pp_time_t opened_at;    /* connect(2) was called */
+    pp_timer_t idle_timer;
+
+    /* pp_conn's own. */
+    unsigned id;            /* for the log: unique in its loop */
+    int fd;
+    pp_loop_t *loop;
+    apr_pool_t *pool;
+    pp_io_t io;
+    pp_timer_t timer;
+};
+
+/* Begins to connect. The holder gets APR_POLLOUT when it is done, then asks pp_conn_established(). */
+pp_err_t pp_conn_open(pp_conn_t **conn, pp_loop_t *loop, const pp_addr_t *addr);
+
+/* How the connecting ended: PP_OK or connect_refused, connect_failed. */
+pp_err_t pp_conn_established(pp_conn_t *conn);
+
+/* One read(2) of at most *len bytes. APR_SUCCESS: *len > 0; APR_EAGAIN; APR_EOF; other: the connection is broken. */
+apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len);
+
+/* One writev(2); *written bytes are gone. APR_SUCCESS (maybe not all), APR_EAGAIN (none), other: broken. */
+apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written);
+
+/* No more will be written (FIN). */
+void pp_conn_shutdown_write(pp_conn_t *conn);
+
+/* Which events the holder wants: APR_POLLIN | APR_POLLOUT (errors and hang-up come with them), or 0: none at all. */
+void pp_conn_want(pp_conn_t *conn, apr_int16_t events);
+
+/* Calls on_timer at the moment `when`; 0: never. */
+void pp_conn_alarm(pp_conn_t *conn, pp_time_t when);
+
+/* Closes and clears *conn; no callback comes afterwards. */
+void pp_conn_close(pp_conn_t **conn);
+
+#endif

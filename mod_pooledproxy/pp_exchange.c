@@ -1,0 +1,478 @@
+/* pp_exchange: the state machine of one attempt. Functions that may end it return whether it goes on: after `false` it is gone. */
+#include "pp_exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pp_log.h"
+
+#define INTERIM_MAX 32
+#define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
+
+enum { OUT_HEAD, OUT_CHUNK_HEAD, OUT_DATA, OUT_CHUNK_END, OUT_COUNT };
+
+static bool has_ended(const pp_exchange_t *x)
+{
+    return x->conn == NULL;
+}
+
+static void let_go(pp_exchange_t *x)
+{
+    pp_conn_alarm(x->conn, 0);
+    x->conn = NULL;
+    pp_h1_body_clear(&x->body);
+}
+
+static pp_close_t close_reason(const pp_exchange_t *x, pp_err_t err)
+{
+    switch (err) {
+    case PP_OK:
+        if (x->tunnel)
+            return PP_CLOSE_tunnel;
+        if (x->past_end)
+            return PP_CLOSE_unexpected_data;
+        if (!x->server_keeps)
+            return x->body.framing == PP_FRAMING_CLOSE ? PP_CLOSE_answer_until_close : PP_CLOSE_server_says_close;
+        return PP_CLOSE_request_unfinished;
+    case PP_ERR_stale:
+        return PP_CLOSE_stale;
+    case PP_ERR_client_gone:
+    case PP_ERR_client_timeout:
+    case PP_ERR_client_body:
+        return PP_CLOSE_client_gone;
+    case PP_ERR_write_timeout:
+    case PP_ERR_first_byte_timeout:
+    case PP_ERR_read_timeout:
+    case PP_ERR_total_timeout:
+        return PP_CLOSE_timeout;
+    default:
+        return PP_CLOSE_failed;
+    }
+}
+
+static bool is_sent(const pp_exchange_t *x)
+{
+    for (int i = 0; i < OUT_COUNT; i++)
+        if (x->out[i].iov_len)
+            return false;
+    return x->body_done;
+}
+
+/* The end. Always returns false: `return x_end(...)`. */
+static bool x_end(pp_exchange_t *x, pp_err_t err)
+{
+    pp_exchange_end_t end;
+    char *held = x->held; /* the body's first data may lie behind the head in it */
+
+    end.err = err;
+    end.reusable = err == PP_OK && x->server_keeps && !x->past_end && !x->tunnel && is_sent(x) && !x->send_dead;
+    end.close_reason = close_reason(x, err);
+    let_go(x);
+    x->held = NULL;
+    x->on_end(x, &end);
+    free(held);
+    return false;
+}
+
+/* ---- which time-out rules now ---- */
+
+static void alarm_set(pp_exchange_t *x, pp_time_t timeout, pp_err_t err)
+{
+    x->alarm_err = err;
+    pp_conn_alarm(x->conn, timeout ? pp_loop_now(x->conn->loop) + timeout : 0);
+}
+
+static void alarm_choose(pp_exchange_t *x)
+{
+    bool unsent = false;
+
+    for (int i = 0; i < OUT_COUNT; i++)
+        unsent |= x->out[i].iov_len > 0;
+    if (unsent && !x->send_dead)
+        alarm_set(x, x->timeouts->write, PP_ERR_write_timeout);
+    else if (x->expect_hold)
+        alarm_set(x, EXPECT_WAIT, PP_OK);
+    else if (x->tunnel || (x->head_seen && !x->paused))
+        alarm_set(x, x->timeouts->read, PP_ERR_read_timeout);
+    else if (!x->head_seen && (x->body_done || x->send_dead))
+        alarm_set(x, x->timeouts->first_byte, PP_ERR_first_byte_timeout);
+    else
+        alarm_set(x, 0, PP_OK); /* it is the client that is waited for */
+}
+
+static void want_choose(pp_exchange_t *x)
+{
+    apr_int16_t events = x->paused ? 0 : APR_POLLIN;
+
+    for (int i = 0; i < OUT_COUNT && !x->send_dead; i++)
+        if (x->out[i].iov_len)
+            events |= APR_POLLOUT;
+    pp_conn_want(x->conn, events);
+}
+
+/* ---- sending ---- */
+
+static void out_set(pp_exchange_t *x, int part, const void *data, size_t len)
+{
+    x->out[part].iov_base = (void *)data;
+    x->out[part].iov_len = len;
+}
+
+static void out_queue_data(pp_exchange_t *x, const char *data, size_t len)
+{
+    if (x->request->chunked && !x->tunnel) {
+        out_set(x, OUT_CHUNK_HEAD, x->chunk_head, pp_h1_chunk_head(x->chunk_head, len));
+        out_set(x, OUT_CHUNK_END, "\r\n", 2);
+    }
+    out_set(x, OUT_DATA, data, len);
+}
+
+static void body_eof(pp_exchange_t *x)
+{
+    x->body_done = true;
+    if (x->tunnel)
+        pp_conn_shutdown_write(x->conn);
+    else if (x->request->chunked)
+        out_set(x, OUT_DATA, PP_H1_LAST_CHUNK, sizeof(PP_H1_LAST_CHUNK) - 1);
+}
+
+/* Queues the next piece of the body when the last one is gone. */
+static bool body_fill(pp_exchange_t *x)
+{
+    const char *data;
+    size_t len;
+    pp_err_t err = PP_ERR_client_gone;
+    apr_status_t status;
+
+    if (x->body_done || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
+        return true;
+    x->body_touched = true;
+    status = x->front->body_read(x->front_self, &data, &len, &err);
+    if (x->fail)
+        return x_end(x, x->fail);
+    x->body_waits = status == APR_EAGAIN;
+    if (status == APR_SUCCESS)
+        out_queue_data(x, data, len);
+    else if (status == APR_EOF)
+        body_eof(x);
+    else if (!x->body_waits)
+        return x_end(x, err);
+    return true;
+}
+
+static void out_advance(pp_exchange_t *x, size_t n)
+{
+    x->sent += n;
+    for (int i = 0; i < OUT_COUNT && n; i++) {
+        size_t take = n < x->out[i].iov_len ? n : x->out[i].iov_len;
+        x->out[i].iov_base = (char *)x->out[i].iov_base + take;
+        x->out[i].iov_len -= take;
+        n -= take;
+    }
+}
+
+static apr_status_t out_write(pp_exchange_t *x, size_t *written)
+{
+    struct iovec vec[OUT_COUNT];
+    int nvec = 0;
+
+    *written = 0;
+    for (int i = 0; i < OUT_COUNT; i++)
+        if (x->out[i].iov_len)
+            vec[nvec++] = x->out[i];
+    return nvec ? pp_conn_writev(x->conn, vec, nvec, written) : APR_EOF;
+}
+
+/* Writes until all is sent, the socket is full, or the client has no more for now. */
+static bool send_step(pp_exchange_t *x)
+{
+    size_t written;
+    apr_status_t status;
+
+    while (!x->send_dead) {
+        if (!body_fill(x))
+            return false;
+        status = out_write(x, &written);
+        out_advance(x, written);
+        if (status == APR_EAGAIN || status == APR_EOF)
+            break;
+        if (status != APR_SUCCESS)
+            x->send_dead = true; /* what it may have answered is still to be read */
+    }
+    want_choose(x);
+    alarm_choose(x);
+    return true;
+}
+
+/* ---- receiving ---- */
+
+static pp_err_t error_of_close(const pp_exchange_t *x, bool orderly)
+{
+    if (x->tunnel)
+        return PP_OK;
+    if (x->head_seen)
+        return orderly ? pp_h1_body_at_close(&x->body) : PP_ERR_body_cut;
+    if (x->any_byte)
+        return PP_ERR_closed_in_head;
+    if (x->reused)
+        return PP_ERR_stale;
+    return is_sent(x) ? PP_ERR_closed_no_answer : PP_ERR_reset_on_send;
+}
+
+static bool body_end(pp_exchange_t *x)
+{
+    pp_field_t fields[PP_H1_TRAILER_FIELDS_MAX];
+    uint32_t n = pp_h1_body_trailers(&x->body, fields, PP_H1_TRAILER_FIELDS_MAX);
+
+    if (n && x->front->on_trailers)
+        x->front->on_trailers(x->front_self, fields, n);
+    return x_end(x, x->fail);
+}
+
+static bool take_body(pp_exchange_t *x, const char *in, size_t len)
+{
+    size_t used, data_len;
+    const char *data;
+    pp_err_t err;
+    apr_status_t status;
+
+    do {
+        status = pp_h1_body_decode(&x->body, in, len, &used, &data, &data_len, &err);
+        if (status == APR_EINVAL)
+            return x_end(x, err);
+        in += used;
+        len -= used;
+        if (data_len)
+            x->front->on_data(x->front_self, data, data_len);
+        if (x->fail)
+            return x_end(x, x->fail);
+    } while (status == APR_SUCCESS && len);
+    if (status == APR_EOF) {
+        x->past_end = len > 0;
+        return body_end(x);
+    }
+    return true;
+}
+
+static bool batch_end(pp_exchange_t *x, bool drained)
+{
+    x->front->on_batch(x->front_self, drained);
+    return x->fail ? x_end(x, x->fail) : true;
+}
+
+static bool take_tunnel(pp_exchange_t *x, const char *in, size_t len)
+{
+    if (len)
+        x->front->on_data(x->front_self, in, len);
+    return x->fail ? x_end(x, x->fail) : true;
+}
+
+/* An interim response: RFC 9110 section 15.2. */
+static bool take_interim(pp_exchange_t *x, const pp_h1_response_t *resp)
+{
+    if (++x->ninterim > INTERIM_MAX)
+        return x_end(x, PP_ERR_too_many_interim);
+    if (resp->status != 100) {
+        x->front->on_interim(x->front_self, resp);
+        return x->fail ? x_end(x, x->fail) : true;
+    }
+    if (x->expect_hold) {
+        x->expect_hold = false;
+        return send_step(x);
+    }
+    return true;
+}
+
+static void tunnel_begin(pp_exchange_t *x)
+{
+    x->tunnel = true;
+    x->body_done = false;
+}
+
+static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
+{
+    x->head_seen = true;
+    x->server_keeps = resp->keep_alive;
+    if (x->expect_hold) { /* a final answer instead of 100: the body is not wanted */
+        x->expect_hold = false;
+        x->send_dead = true;
+    }
+    pp_h1_body_init(&x->body, resp);
+    if (resp->framing == PP_FRAMING_TUNNEL)
+        tunnel_begin(x);
+    x->front->on_head(x->front_self, resp);
+    if (x->fail)
+        return x_end(x, x->fail);
+    return true;
+}
+
+/* Keeps what there is of an incomplete head; `in` may be x->held itself. */
+static void head_hold(pp_exchange_t *x, const char *in, size_t len)
+{
+    x->held_len = len;
+    if (!len)
+        return;
+    if (!x->held) {
+        x->held = malloc(PP_H1_HEAD_MAX + 1);
+        if (!x->held)
+            abort();
+    }
+    memmove(x->held, in, len);
+}
+
+/* Heads, up to and with the final one, then its body. */
+static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool drained)
+{
+    pp_h1_response_t resp;
+    size_t head_len;
+    pp_err_t err;
+
+    while (!x->head_seen) {
+        apr_status_t status = len ? pp_h1_head_parse(in, len, x->request->kind, &resp, &head_len, &err) : APR_EAGAIN;
+        if (status == APR_EAGAIN) {
+            head_hold(x, in, len);
+            return true;
+        }
+        if (status != APR_SUCCESS)
+            return x_end(x, err);
+        in += head_len;
+        len -= head_len;
+        if (resp.status >= 200 || resp.framing == PP_FRAMING_TUNNEL) {
+            if (!take_final(x, &resp))
+                return false;
+        } else if (!take_interim(x, &resp)) {
+            return false;
+        }
+    }
+    if (x->tunnel)
+        return take_tunnel(x, in, len) && batch_end(x, drained) && send_step(x);
+    if (!take_body(x, in, len) || !batch_end(x, drained))
+        return false;
+    want_choose(x);
+    alarm_choose(x);
+    return true;
+}
+
+/* Where the next bytes go: behind an incomplete head, else into the loop's scratch. */
+static char *recv_buffer(pp_exchange_t *x, size_t *len)
+{
+    if (x->held && x->held_len && !x->head_seen) {
+        *len = PP_H1_HEAD_MAX + 1 - x->held_len;
+        return x->held + x->held_len;
+    }
+    *len = PP_LOOP_SCRATCH;
+    return pp_loop_scratch(x->conn->loop);
+}
+
+static bool recv_step(pp_exchange_t *x)
+{
+    size_t space;
+    char *buf = recv_buffer(x, &space);
+    size_t len = space;
+    apr_status_t status = pp_conn_read(x->conn, buf, &len);
+    bool drained = len < space;
+
+    if (status == APR_EAGAIN)
+        return true;
+    if (status != APR_SUCCESS)
+        return x_end(x, error_of_close(x, status == APR_EOF));
+    if (!x->any_byte) {
+        x->any_byte = true;
+        x->first_byte_at = pp_loop_now(x->conn->loop);
+    }
+    if (!x->head_seen)
+        return buf != pp_loop_scratch(x->conn->loop) ? take_heads(x, x->held, x->held_len + len, drained)
+                                                      : take_heads(x, buf, len, drained);
+    if (!x->paused)
+        alarm_choose(x);
+    return (x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) && batch_end(x, drained);
+}
+
+/* ---- events ---- */
+
+/* The server is gone while nothing may be read: what it has sent is read after pp_exchange_resume(). */
+static void deaf_until_resume(pp_exchange_t *x)
+{
+    x->send_dead = true;
+    want_choose(x);
+}
+
+static void on_exchange_event(pp_conn_t *conn, apr_int16_t events)
+{
+    pp_exchange_t *x = conn->holder;
+
+    if ((events & APR_POLLOUT) && !send_step(x))
+        return;
+    if (!x->paused && (events & ~APR_POLLOUT))
+        recv_step(x);
+    else if (events & (APR_POLLERR | APR_POLLHUP))
+        deaf_until_resume(x);
+}
+
+static void on_exchange_alarm(pp_conn_t *conn)
+{
+    pp_exchange_t *x = conn->holder;
+
+    if (x->expect_hold) {
+        x->expect_hold = false;
+        send_step(x);
+        return;
+    }
+    x_end(x, x->alarm_err);
+}
+
+/* ---- the public side ---- */
+
+void pp_exchange_start(pp_exchange_t *x, pp_conn_t *conn)
+{
+    x->conn = conn;
+    x->body_done = !x->request->has_body;
+    x->expect_hold = x->request->has_body && x->request->expect_continue;
+    out_set(x, OUT_HEAD, x->request->head, x->request->head_len);
+    conn->holder = x;
+    conn->on_event = on_exchange_event;
+    conn->on_timer = on_exchange_alarm;
+    send_step(x);
+}
+
+void pp_exchange_body_ready(pp_exchange_t *x)
+{
+    if (!has_ended(x) && x->body_waits) {
+        x->body_waits = false;
+        send_step(x);
+    }
+}
+
+void pp_exchange_pause(pp_exchange_t *x)
+{
+    if (has_ended(x) || x->paused)
+        return;
+    x->paused = true;
+    want_choose(x);
+    alarm_choose(x);
+}
+
+void pp_exchange_resume(pp_exchange_t *x)
+{
+    if (has_ended(x) || !x->paused)
+        return;
+    x->paused = false;
+    want_choose(x);
+    alarm_choose(x);
+}
+
+void pp_exchange_fail(pp_exchange_t *x, pp_err_t err)
+{
+    if (!x->fail)
+        x->fail = err;
+}
+
+void pp_exchange_abandon(pp_exchange_t *x)
+{
+    if (has_ended(x))
+        return;
+    let_go(x);
+    free(x->held);
+    x->held = NULL;
+}

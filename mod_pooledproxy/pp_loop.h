@@ -1,0 +1,99 @@
+/* pp_loop: one event loop thread: descriptors, timers, and an inbox for what other threads hand over.
+ *
+ * Threads: pp_loop_post() and pp_loop_stop() may be called from any thread; everything else only from the loop's own thread
+ * (or before pp_loop_start()). Callbacks run on the loop's thread and never block.
+ * Ownership: tasks, timers and watched descriptors are embedded in the objects of their users, who keep them alive until they ran
+ * (task), fired or were removed (timer), were unwatched (io).
+ */
+#ifndef PP_LOOP_H
+#define PP_LOOP_H
+
+#include <apr_poll.h>
+#include <apr_pools.h>
+#include <apr_thread_proc.h>
+#include <stdbool.h>
+
+#include "pp_clock.h"
+
+typedef struct pp_loop_t pp_loop_t;
+
+/* Something to be done once on the loop's thread. */
+typedef struct pp_task_t pp_task_t;
+struct pp_task_t {
+    pp_task_t *next;
+    void (*run)(pp_task_t *task);
+};
+
+/* A moment to be told of. Zero-initialised plus on_timer set is a valid, unset timer. */
+typedef struct pp_timer_t pp_timer_t;
+struct pp_timer_t {
+    void (*on_timer)(pp_timer_t *timer);
+    pp_time_t when;   /* what the user wants; 0: never */
+    pp_time_t queued; /* where it stands in the loop's list, at or before `when`; 0: not in it */
+};
+
+/* A descriptor to be watched. Zero-initialised plus on_io set is valid and unwatched. */
+typedef struct pp_io_t pp_io_t;
+struct pp_io_t {
+    void (*on_io)(pp_io_t *io, apr_int16_t events); /* APR_POLLIN, APR_POLLOUT, APR_POLLHUP, APR_POLLERR */
+    apr_socket_t *socket;
+    apr_pollfd_t pfd;
+    bool watched;
+};
+
+/* Makes a loop that lives until `pool` goes; `index` is its number in this process. */
+apr_status_t pp_loop_create(pp_loop_t **loop, int index, apr_pool_t *pool);
+
+/* Starts the thread. `on_start`, if any, runs first on it. */
+apr_status_t pp_loop_start(pp_loop_t *loop, void (*on_start)(pp_loop_t *loop, apr_thread_t *thread));
+
+/* Asks the thread to end after the round it is in. Any thread; safe in a signal handler's call chain: takes no lock. */
+void pp_loop_stop(pp_loop_t *loop);
+
+/* Waits until the thread has ended, at most `timeout` (APR_TIMEUP). */
+apr_status_t pp_loop_join(pp_loop_t *loop, pp_time_t timeout);
+
+/* For tests, instead of start: one round of poll and callbacks on the calling thread, waiting at most `timeout`. */
+apr_status_t pp_loop_round(pp_loop_t *loop, pp_time_t timeout);
+
+int pp_loop_index(const pp_loop_t *loop);
+apr_pool_t *pp_loop_pool(pp_loop_t *loop);
+
+/* Is the caller on this loop's thread? */
+bool pp_loop_is_current(const pp_loop_t *loop);
+
+/* The time at the start of the round: the same for all callbacks of a round, cheap. */
+pp_time_t pp_loop_now(const pp_loop_t *loop);
+
+/* Runs `task` on the loop's thread, in the order of posting. Any thread; no lock. The task may not be posted again before it ran. */
+void pp_loop_post(pp_loop_t *loop, pp_task_t *task);
+
+/* Sets the timer to the moment `when` (may be set already). Moving it to later costs nothing. */
+void pp_timer_set(pp_loop_t *loop, pp_timer_t *timer, pp_time_t when);
+
+/* The timer will not fire; it may still be in the loop's list, so its memory must stay. */
+void pp_timer_clear(pp_timer_t *timer);
+
+/* The same, and the loop forgets it: after this its memory may go. */
+void pp_timer_remove(pp_loop_t *loop, pp_timer_t *timer);
+
+/* Watches fd for `events` (APR_POLLIN | APR_POLLOUT; 0: only errors and hang-up). Level-triggered. `pool` holds a small
+ * descriptor object, made once per io. APR errors: no memory, no descriptor. */
+apr_status_t pp_io_watch(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t events, apr_pool_t *pool);
+
+/* Changes what a watched descriptor is watched for; nothing happens when that is the same. */
+apr_status_t pp_io_want(pp_loop_t *loop, pp_io_t *io, apr_int16_t events);
+
+/* Stops watching. No callback comes after this, not even one of the same round. The io's memory must stay until the round ends:
+ * see pp_loop_defer_destroy(). */
+void pp_io_unwatch(pp_loop_t *loop, pp_io_t *io);
+
+/* Destroys `pool` when the round has ended (at once when no round is under way). */
+void pp_loop_defer_destroy(pp_loop_t *loop, apr_pool_t *pool);
+
+/* Scratch for the callback that runs; its content is lost when the callback returns. Below httpd's default FlushMaxThreshold (64 KiB),
+ * so that one read goes to the client in one write. */
+#define PP_LOOP_SCRATCH (60 * 1024)
+char *pp_loop_scratch(pp_loop_t *loop);
+
+#endif

@@ -1,0 +1,168 @@
+/* pp_opening: opens one connection for a host: its name, then its addresses one after another, within one time-out.
+ *
+ * Ownership: an opening frees itself after it has told the pool the outcome.
+ */
+#include <apr_strings.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pp_pool_own.h"
+
+#define ADDRS_MAX 8
+
+typedef struct pp_opening_t {
+    pp_host_t *host;
+    pp_dns_query_t query;
+    pp_task_t task;
+    pp_timer_t timer;
+    pp_conn_t *conn;
+    pp_time_t began, resolved;
+    pp_addr_t addrs[ADDRS_MAX];
+    int naddrs, next;
+    bool resolving;
+    pp_err_t err; /* of the last address tried */
+} pp_opening_t;
+
+#define OPENING_OF(member_ptr, member) ((pp_opening_t *)((char *)(member_ptr)-offsetof(pp_opening_t, member)))
+
+static void opening_end(pp_opening_t *opening)
+{
+    pp_dns_cancel(&opening->query);
+    pp_timer_remove(opening->host->pool->loop, &opening->timer);
+    free(opening);
+}
+
+static void opening_fail(pp_opening_t *opening, pp_err_t err)
+{
+    pp_host_t *host = opening->host;
+
+    if (opening->conn)
+        pp_conn_close(&opening->conn);
+    opening_end(opening);
+    pp_pool_open_failed(host, err);
+}
+
+static void opening_done(pp_opening_t *opening)
+{
+    pp_host_t *host = opening->host;
+    pp_conn_t *conn = opening->conn;
+    pp_time_t dns_time = opening->resolved - opening->began;
+    pp_time_t connect_time = pp_clock_now() - opening->resolved;
+
+    opening_end(opening);
+    pp_pool_opened(host, conn, dns_time, connect_time);
+}
+
+static void opening_try(pp_opening_t *opening);
+
+static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
+{
+    pp_opening_t *opening = conn->holder;
+
+    (void)events;
+    opening->err = pp_conn_established(conn);
+    if (opening->err == PP_OK) {
+        opening_done(opening);
+        return;
+    }
+    pp_conn_close(&opening->conn);
+    opening_try(opening);
+}
+
+static void on_connect_timer(pp_conn_t *conn)
+{
+    (void)conn; /* the opening's own timer rules */
+}
+
+/* The next address, until one begins to connect or none is left. */
+static void opening_try(pp_opening_t *opening)
+{
+    pp_loop_t *loop = opening->host->pool->loop;
+
+    while (opening->next < opening->naddrs) {
+        opening->err = pp_conn_open(&opening->conn, loop, &opening->addrs[opening->next++]);
+        if (opening->err == PP_OK) {
+            opening->conn->holder = opening;
+            opening->conn->on_event = on_connect_event;
+            opening->conn->on_timer = on_connect_timer;
+            return;
+        }
+    }
+    opening_fail(opening, opening->err);
+}
+
+/* Takes the addresses found, beginning with another one each time. */
+static void opening_take_addrs(pp_opening_t *opening, const pp_addr_t *addrs, int naddrs)
+{
+    int n = naddrs < ADDRS_MAX ? naddrs : ADDRS_MAX;
+    unsigned first = opening->host->next_addr++ % (unsigned)naddrs;
+
+    for (int i = 0; i < n; i++)
+        opening->addrs[i] = addrs[(first + (unsigned)i) % (unsigned)naddrs];
+    opening->naddrs = n;
+    opening->resolved = pp_clock_now();
+}
+
+static void on_resolved(pp_dns_query_t *query, apr_status_t status)
+{
+    pp_opening_t *opening = OPENING_OF(query, query);
+
+    opening->resolving = false;
+    if (status != APR_SUCCESS || query->naddrs == 0) {
+        opening_fail(opening, APR_STATUS_IS_TIMEUP(status) ? PP_ERR_dns_timeout : PP_ERR_dns_failed);
+        return;
+    }
+    opening_take_addrs(opening, query->addrs, query->naddrs);
+    opening_try(opening);
+}
+
+static void on_opening_timer(pp_timer_t *timer)
+{
+    pp_opening_t *opening = OPENING_OF(timer, timer);
+
+    opening_fail(opening, opening->resolving ? PP_ERR_dns_timeout : PP_ERR_connect_timeout);
+}
+
+static void opening_resolve(pp_opening_t *opening)
+{
+    const pp_target_t *target = &opening->host->target;
+    apr_status_t status;
+
+    if (target->unix_path) {
+        pp_addr_t addr;
+        memset(&addr, 0, sizeof(addr));
+        addr.u.un.sun_family = AF_UNIX;
+        apr_cpystrn(addr.u.un.sun_path, target->unix_path, sizeof(addr.u.un.sun_path));
+        addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(addr.u.un.sun_path) + 1);
+        opening_take_addrs(opening, &addr, 1);
+        opening_try(opening);
+        return;
+    }
+    opening->query.on_resolved = on_resolved;
+    opening->resolving = true;
+    status = pp_dns_resolve(opening->host->pool->dns, target->host, target->port, &opening->query);
+    if (status != APR_EAGAIN)
+        on_resolved(&opening->query, status);
+}
+
+static void on_opening_task(pp_task_t *task)
+{
+    opening_resolve(OPENING_OF(task, task));
+}
+
+void pp_opening_start(pp_host_t *host, pp_time_t timeout)
+{
+    pp_opening_t *opening = calloc(1, sizeof(*opening));
+    pp_loop_t *loop = host->pool->loop;
+
+    if (!opening)
+        abort();
+    opening->host = host;
+    opening->began = pp_clock_now();
+    opening->timer.on_timer = on_opening_timer;
+    opening->task.run = on_opening_task;
+    if (timeout)
+        pp_timer_set(loop, &opening->timer, opening->began + timeout);
+    pp_loop_post(loop, &opening->task);
+}

@@ -1,0 +1,30 @@
+/* pp_policy: what the administrator decided, as plain numbers that every floor may read. */
+#ifndef PP_POLICY_H
+#define PP_POLICY_H
+
+#include <stdbool.h>
+
+#include "pp_clock.h"
+
+/* PooledProxyTimeout. Microseconds; 0: no limit. */
+typedef struct pp_timeouts_t {
+    pp_time_t total;      /* the whole exchange: queue, connects, retries and body included */
+    pp_time_t pool;       /* wait for a free connection */
+    pp_time_t connect;    /* name, TCP and TLS */
+    pp_time_t write;      /* between two successful writes */
+    pp_time_t first_byte; /* request sent to status line */
+    pp_time_t read;       /* between two successful reads */
+} pp_timeouts_t;
+
+/* The settings of one pool. */
+typedef struct pp_pool_policy_t {
+    int size;                     /* PooledProxyPoolSize: most connections, busy + idle + connecting; >= 1 */
+    int host_limit;               /* PooledProxyHostLimit: the same per host; 0: no extra limit */
+    bool keep_alive;              /* PooledProxyKeepAlive */
+    pp_time_t keep_alive_timeout; /* PooledProxyKeepAliveTimeout: an idle connection older than this is closed */
+    int max_requests;             /* PooledProxyMaxRequests: requests one connection serves; 0: no limit */
+    int max_connecting;           /* PooledProxyMaxConnecting: handshakes in flight per host; >= 1 */
+    int queue;                    /* PooledProxyQueue: requests that may wait; 0: none */
+} pp_pool_policy_t;
+
+#endif

@@ -1,0 +1,54 @@
+/* pp_pool_own: what pp_pool.c and pp_opening.c share: the insides of a pool. Nobody else includes this. */
+#ifndef PP_POOL_OWN_H
+#define PP_POOL_OWN_H
+
+#include <apr_hash.h>
+#include <apr_ring.h>
+
+#include "pp_log.h"
+#include "pp_pool.h"
+
+/* What holds for a connection in each state. */
+typedef enum pp_conn_state_t {
+    CONN_CONNECTING, /* held by its opening; counted in host->connecting */
+    CONN_BUSY,       /* held by whoever checked it out; counted in host->busy */
+    CONN_IDLE,       /* in host->idle, watched for input, its idle timer set */
+    CONN_CLOSED
+} pp_conn_state_t;
+
+typedef struct pp_host_t {
+    pp_pool_t *pool;
+    pp_target_t target; /* strings in `memory` */
+    apr_pool_t *memory;
+    APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
+    int nidle, nbusy, nconnecting;
+    int nwaiting; /* its checkouts in pool->waiters */
+    int nserved;  /* of those, how many have an opening on their behalf */
+    unsigned next_addr; /* round robin over the name's addresses */
+} pp_host_t;
+
+struct pp_pool_t {
+    pp_loop_t *loop;
+    pp_dns_t *dns;
+    const char *name;
+    const pp_pool_policy_t *policy;
+    pp_stats_t *stats;
+    apr_pool_t *memory;
+    apr_hash_t *hosts; /* key -> pp_host_t */
+    APR_RING_HEAD(pp_waiter_ring_t, pp_checkout_t) waiters; /* first come first */
+    int ntotal; /* busy + idle + connecting */
+    int nwaiting, nserved;
+    bool draining;
+};
+
+/* pp_opening.c: one connection being opened for a host. */
+
+/* Starts one more; the outcome comes by pp_pool_opened() or pp_pool_open_failed(), never from inside this call.
+ * `timeout`: for the whole of it, in microseconds; 0: none. */
+void pp_opening_start(pp_host_t *host, pp_time_t timeout);
+
+/* pp_pool.c */
+void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_time_t connect_time);
+void pp_pool_open_failed(pp_host_t *host, pp_err_t err);
+
+#endif

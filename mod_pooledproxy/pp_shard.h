@@ -1,0 +1,31 @@
+/* pp_shard: what one event loop owns: its resolver, its pools, its balancers. Nothing of it is shared with another loop. */
+#ifndef PP_SHARD_H
+#define PP_SHARD_H
+
+#include "pp_balance.h"
+#include "pp_dns.h"
+#include "pp_pool.h"
+
+typedef struct pp_shard_t {
+    pp_loop_t *loop;
+    pp_dns_t *dns;
+    int npools;
+    pp_pool_t **pools;       /* by pp_pool_def_t.index */
+    pp_balance_t **balances; /* by pp_upstream_t.index */
+} pp_shard_t;
+
+/* What all shards are made from; kept by reference. */
+typedef struct pp_shard_plan_t {
+    int npools;
+    pp_pool_def_t *const *pools;
+    int nupstreams;
+    pp_upstream_t *const *upstreams;
+} pp_shard_plan_t;
+
+/* Makes the shard number `index` with its loop, not started yet. `stats`: plan->npools of them, for this shard alone. Lives in `p`. */
+apr_status_t pp_shard_create(pp_shard_t **shard, int index, const pp_shard_plan_t *plan, pp_stats_t *stats, apr_pool_t *p);
+
+/* On the loop's thread: closes idle connections, keeps none from now on. */
+void pp_shard_drain(pp_shard_t *shard);
+
+#endif
