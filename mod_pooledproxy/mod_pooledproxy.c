@@ -33,7 +33,7 @@ static int on_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
 static void on_child_stopping(apr_pool_t *pchild, int graceful)
 {
     (void)pchild;
-    pooledproxy_engine_stopping(graceful);
+    pooledproxy_engine_stopping(graceful, pooledproxy_lease_return_idle);
 }
 
 static void on_child_status(server_rec *s, pid_t pid, ap_generation_t generation, int slot, mpm_child_status state)

@@ -13,6 +13,7 @@
 
 #include "mod_pooledproxy_blocking.h"
 #include "mod_pooledproxy_channel.h"
+#include "mod_pooledproxy_client.h"
 #include "mod_pooledproxy_engine.h"
 #include "mod_pooledproxy_next.h"
 #include "mod_pooledproxy_safety.h"
@@ -21,43 +22,6 @@ APLOG_USE_MODULE(pooledproxy);
 
 static void lease_continue(pp_lease_t *lease);
 static void forward_finish(pp_forward_t *fw, pp_err_t err);
-
-static pp_time_t client_timeout_at(const pp_lease_t *lease)
-{
-    apr_interval_time_t timeout = lease->r ? lease->r->server->timeout : lease->c->base_server->timeout;
-
-    return pp_loop_now(lease->shard->loop) + timeout;
-}
-
-/* Which events of the client matter now, and until when. */
-static void client_watch(pp_lease_t *lease)
-{
-    pp_forward_t *fw = lease->work;
-    apr_int16_t events = 0;
-    pp_time_t until = 0;
-
-    if (!lease->out)
-        return;
-    if (lease->congested)
-        events |= APR_POLLOUT;
-    if (lease->idle || (fw && fw->body_waits) || (fw && !lease->client_sent && !lease->congested))
-        events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
-    if (lease->congested || (fw && fw->body_waits && !fw->tunnel))
-        until = client_timeout_at(lease);
-    else if (lease->idle)
-        until = lease->idle_until;
-    pooledproxy_lease_want(lease, events);
-    pooledproxy_lease_deadline(lease, until);
-}
-
-/* Writes what the client takes now. False: the client is gone. */
-static bool client_push(pp_lease_t *lease)
-{
-    apr_status_t status = pooledproxy_valve_push(&lease->valve);
-
-    lease->congested = status == APR_EAGAIN;
-    return status == APR_SUCCESS || status == APR_EAGAIN;
-}
 
 /* ---- the front of an exchange ---- */
 
@@ -73,7 +37,8 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
     fw->body_waits = status == APR_EAGAIN;
     if (fw->body_waits && !fw->bounced) {
         fw->lease->client_sent = false;
-        client_watch(fw->lease);
+        pooledproxy_client_push(fw->lease); /* httpd may have said 100 */
+        pooledproxy_client_watch(fw->lease);
     }
     return status;
 }
@@ -83,7 +48,7 @@ static void on_interim(void *self, const pp_h1_response_t *resp)
     pp_forward_t *fw = self;
 
     pooledproxy_interim_response(fw->r, resp);
-    if (!client_push(fw->lease))
+    if (!pooledproxy_client_push(fw->lease))
         pp_call_fail(&fw->call, PP_ERR_client_gone);
 }
 
@@ -115,13 +80,13 @@ static void on_batch(void *self, bool drained)
 
     if (fw->channel)
         return;
-    if (pooledproxy_forward_pass(fw, drained) != APR_SUCCESS || !client_push(fw->lease)) {
+    if (pooledproxy_forward_pass(fw, drained) != APR_SUCCESS || !pooledproxy_client_push(fw->lease)) {
         pp_call_fail(&fw->call, PP_ERR_client_gone);
         return;
     }
     if (fw->lease->congested)
         pp_call_pause(&fw->call);
-    client_watch(fw->lease);
+    pooledproxy_client_watch(fw->lease);
 }
 
 static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
@@ -152,15 +117,21 @@ static void on_call_done(pp_call_t *call, pp_err_t err)
 
 /* ---- the end of a request ---- */
 
-/* r is complete in every respect: logs and destroys it. */
+/* r is complete in every respect: when the last of its output has gone it is logged and destroyed (the EOR bucket does that). As
+ * ap_process_request_after_handler(), but without looking for the next request: that is done when this one has gone out. */
 static void request_end(pp_lease_t *lease)
 {
     request_rec *r = lease->r;
+    apr_bucket_brigade *bb = lease->end_brigade;
 
     lease->loop_may_read = lease->loop_may_read && pooledproxy_safety_may_read_after(r);
     lease->r = NULL;
     lease->work = NULL;
-    ap_process_request_after_handler(r);
+    if (!bb)
+        bb = lease->end_brigade = apr_brigade_create(lease->c->pool, lease->c->bucket_alloc);
+    APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_eor_create(lease->c->bucket_alloc, r));
+    ap_pass_brigade(lease->c->output_filters, bb);
+    apr_brigade_cleanup(bb);
 }
 
 static void request_die(pp_lease_t *lease, int status)
@@ -250,7 +221,7 @@ static void lease_step_idle(pp_lease_t *lease)
 
 static void lease_step(pp_lease_t *lease)
 {
-    if (!client_push(lease)) {
+    if (!pooledproxy_client_push(lease)) {
         pooledproxy_lease_give(lease, PP_NEXT_LINGER);
         return;
     }
@@ -279,32 +250,21 @@ static void lease_continue(pp_lease_t *lease)
             lease_step(lease);
     } while (lease->again && lease->out);
     lease->stepping = false;
-    client_watch(lease);
+    pooledproxy_client_watch(lease);
 }
 
 /* ---- events ---- */
-
-/* Is the client still there? Asked when its socket has input that no one waits for. */
-static bool client_is_there(pp_lease_t *lease)
-{
-    apr_bucket_brigade *bb = apr_brigade_create(lease->r->pool, lease->c->bucket_alloc);
-    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
-
-    lease->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
-    apr_brigade_destroy(bb);
-    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
-}
 
 static void on_writable(pp_lease_t *lease)
 {
     pp_forward_t *fw = lease->work;
 
-    if (!client_push(lease)) {
+    if (!pooledproxy_client_push(lease)) {
         client_lost(lease, PP_ERR_client_gone);
         return;
     }
     if (lease->congested) {
-        client_watch(lease); /* some went out: the time-out begins anew */
+        pooledproxy_client_watch(lease); /* some went out: the time-out begins anew */
         return;
     }
     if (fw)
@@ -322,12 +282,12 @@ static void on_readable(pp_lease_t *lease)
     }
     if (fw->body_waits) {
         pp_call_body_ready(&fw->call);
-        if (lease->out && lease->work == fw && !client_push(lease))
+        if (lease->out && lease->work == fw && !pooledproxy_client_push(lease))
             client_lost(lease, PP_ERR_client_gone); /* the push is for the 100 that httpd sends */
-    } else if (!client_is_there(lease)) {
+    } else if (!pooledproxy_client_is_there(lease)) {
         client_lost(lease, PP_ERR_client_gone);
     }
-    client_watch(lease);
+    pooledproxy_client_watch(lease);
 }
 
 static void on_client(pp_lease_t *lease, apr_int16_t events)

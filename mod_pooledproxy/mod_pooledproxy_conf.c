@@ -106,7 +106,8 @@ static const char *known_names(apr_pool_t *p, apr_hash_t *upstreams)
     return names ? apr_pstrcat(p, "known here: ", names, NULL) : "there is no <PooledProxyUpstream> here or in the main server";
 }
 
-static const char *from_name(apr_pool_t *p, const pp_server_conf_t *conf, const char *url, pp_upstream_t **upstream, const char **path)
+static const char *from_name(apr_pool_t *p, const pp_server_conf_t *conf, const char *url, pp_upstream_t **upstream,
+                             const char **path)
 {
     const char *name = url + strlen(UPSTREAM_SCHEME), *why;
     char *key = apr_pstrmemdup(p, name, strcspn(name, "/?#"));
@@ -119,7 +120,8 @@ static const char *from_name(apr_pool_t *p, const pp_server_conf_t *conf, const 
         return NULL;
     ap_str_tolower(key);
     *upstream = apr_hash_get(conf->upstreams, key, APR_HASH_KEY_STRING);
-    return *upstream ? NULL : apr_pstrcat(p, "'", url, "': there is no upstream of that name; ", known_names(p, conf->upstreams), NULL);
+    return *upstream ? NULL
+                     : apr_pstrcat(p, "'", url, "': there is no upstream of that name; ", known_names(p, conf->upstreams), NULL);
 }
 
 static pp_upstream_t *of_one(apr_pool_t *p, const pp_server_conf_t *conf, pp_server_t *server)

@@ -36,43 +36,43 @@ typedef struct pp_request_settings_t {
     int forwarded; /* PP_FORWARDED_... */
     int rewrite_redirects;
     int async;
-    int status_header; /* PP_STATUS_HEADER_... */
+    int status_header;                  /* PP_STATUS_HEADER_... */
     apr_array_header_t *cookie_domains; /* of pp_cookie_map_t, or NULL */
     apr_array_header_t *cookie_paths;
 } pp_request_settings_t;
 
 /* One PooledProxyPass or PooledProxyPassMatch. */
 typedef struct pp_route_t {
-    const char *path;   /* the prefix; in <Location> the location's path; NULL with regex */
-    ap_regex_t *regex;  /* PooledProxyPassMatch */
-    const char *url;    /* as written; with regex it may hold $1 ... $9 in its path */
-    bool exclude;       /* "!" */
+    const char *path;  /* the prefix; in <Location> the location's path; NULL with regex */
+    ap_regex_t *regex; /* PooledProxyPassMatch */
+    const char *url;   /* as written; with regex it may hold $1 ... $9 in its path */
+    bool exclude;      /* "!" */
     bool nocanon;
     bool in_location;
-    pp_upstream_t *upstream; /* NULL for exclude; for upstream://NAME resolved in post_config */
-    const char *url_path;    /* what replaces the prefix: the URL's path, "" or "/..." */
+    pp_upstream_t *upstream;        /* NULL for exclude; for upstream://NAME resolved in post_config */
+    const char *url_path;           /* what replaces the prefix: the URL's path, "" or "/..." */
     pp_request_settings_t settings; /* from the keys */
-    const char *where;       /* FILE:LINE */
+    const char *where;              /* FILE:LINE */
 } pp_route_t;
 
 typedef struct pp_server_conf_t {
     server_rec *server;
-    int enabled;                 /* PooledProxy On|Off */
-    int event_loops;             /* PooledProxyEventLoops, main server only */
-    apr_array_header_t *routes;  /* of pp_route_t *, in order of the configuration; never NULL */
-    apr_hash_t *upstreams;       /* name in lower case -> pp_upstream_t *: this vhost's and, after merge, the main server's */
+    int enabled;                /* PooledProxy On|Off */
+    int event_loops;            /* PooledProxyEventLoops, main server only */
+    apr_array_header_t *routes; /* of pp_route_t *, in order of the configuration; never NULL */
+    apr_hash_t *upstreams;      /* name in lower case -> pp_upstream_t *: this vhost's and, after merge, the main server's */
     struct pp_pool_settings_t *pool_settings; /* private to the configuration floor: policy fields with PP_UNSET */
     apr_array_header_t *blocks;               /* private to it: of struct pp_upstream_block_t *, this vhost's own */
     apr_array_header_t *location_routes;      /* private to it: of pp_route_t *, those of this vhost's <Location>s */
     struct pp_upstream_block_t *open_block;   /* private to it: the <PooledProxyUpstream> that is being read */
-    pp_pool_def_t *pool;         /* this vhost's pool; after post_config */
-    pp_request_settings_t settings; /* after post_config without any PP_UNSET */
-    bool has_routes;             /* may any request of this vhost be ours (routes, locations, handlers)? After post_config */
+    pp_pool_def_t *pool;                      /* this vhost's pool; after post_config */
+    pp_request_settings_t settings;           /* after post_config without any PP_UNSET */
+    bool has_routes; /* may any request of this vhost be ours (routes, locations, handlers)? After post_config */
 } pp_server_conf_t;
 
 typedef struct pp_dir_conf_t {
-    const char *location;  /* the path of the section it is set in, or NULL */
-    pp_route_t *route;     /* PooledProxyPass inside <Location>, or NULL */
+    const char *location; /* the path of the section it is set in, or NULL */
+    pp_route_t *route;    /* PooledProxyPass inside <Location>, or NULL */
     pp_request_settings_t settings;
 } pp_dir_conf_t;
 
@@ -80,10 +80,10 @@ typedef struct pp_dir_conf_t {
 typedef struct pp_main_conf_t {
     int event_loops;
     int npools;
-    pp_pool_def_t **pools;        /* by index */
+    pp_pool_def_t **pools; /* by index */
     int nupstreams;
-    pp_upstream_t **upstreams;    /* named ones, by index */
-    apr_hash_t *handlers;         /* "pooledproxy:URL" in lower case, as httpd hands it on -> as it was written */
+    pp_upstream_t **upstreams; /* named ones, by index */
+    apr_hash_t *handlers;      /* "pooledproxy:URL" in lower case, as httpd hands it on -> as it was written */
 } pp_main_conf_t;
 
 pp_server_conf_t *pooledproxy_server_conf(const server_rec *s);
@@ -106,10 +106,10 @@ const char *pooledproxy_upstream_from_url(apr_pool_t *p, const pp_server_conf_t 
 
 /* The route that a request was matched to in translate_name (or by its handler): kept in r->request_config. */
 typedef struct pp_match_t {
-    const pp_route_t *route;       /* NULL: SetHandler / H= */
+    const pp_route_t *route; /* NULL: SetHandler / H= */
     const pp_upstream_t *upstream;
-    const char *target;            /* path and query for the request line, escaped, valid (pp_h1_is_target) */
-    const char *url_path;          /* the URL's path, which stands at the beginning of target; "" when that varies ($1) */
+    const char *target;             /* path and query for the request line, escaped, valid (pp_h1_is_target) */
+    const char *url_path;           /* the URL's path, which stands at the beginning of target; "" when that varies ($1) */
     pp_request_settings_t settings; /* effective: nothing PP_UNSET */
 } pp_match_t;
 

@@ -99,10 +99,12 @@ const command_rec pooledproxy_commands[] = {
                   "roundrobin|leastconn|random2|hash:EXPR: which server takes a request (default: roundrobin)"),
     AP_INIT_TAKE2("PooledProxyCookieDomain", pooledproxy_add_cookie_domain, NULL, VHOST_DIR,
                   "FROM TO: the Domain of the backend's cookies"),
-    AP_INIT_TAKE2("PooledProxyCookiePath", pooledproxy_add_cookie_path, NULL, VHOST_DIR, "FROM TO: the Path of the backend's cookies"),
+    AP_INIT_TAKE2("PooledProxyCookiePath", pooledproxy_add_cookie_path, NULL, VHOST_DIR,
+                  "FROM TO: the Path of the backend's cookies"),
     AP_INIT_TAKE_ARGV("PooledProxyTimeout", pooledproxy_set_timeouts, NULL, VHOST_DIR,
                       "total=T pool=T connect=T write=T first-byte=T read=T, any of them"),
-    AP_INIT_TAKE1("PooledProxyEventLoops", set_event_loops, NULL, VHOST, "N: event loop threads in each child process (default: 1)"),
+    AP_INIT_TAKE1("PooledProxyEventLoops", set_event_loops, NULL, VHOST,
+                  "N: event loop threads in each child process (default: 1)"),
 #define PP_POOL(member, directive, kind, least, most, preset, text) \
     AP_INIT_TAKE1(directive, pooledproxy_set_pool, (void *)&pooledproxy_pool_rows[PP_POOL_ROW_##member], VHOST, text),
 #include "mod_pooledproxy_pool.def"

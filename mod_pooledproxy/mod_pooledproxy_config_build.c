@@ -1,4 +1,5 @@
 /* mod_pooledproxy_config_build: once all directives are read: names become upstreams, settings become pools, nothing stays unset. */
+#include "mod_pooledproxy_config.h"
 #include "mod_pooledproxy_config_own.h"
 
 #include <apr_hash.h>

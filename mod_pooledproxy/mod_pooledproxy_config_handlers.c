@@ -34,7 +34,8 @@ static void remember(search_t *search, const char *written)
 
     ap_str_tolower(lower);
     if (strcmp(lower, written) != 0)
-        apr_hash_set(search->handlers, lower, APR_HASH_KEY_STRING, apr_pstrcat(search->p, PP_HANDLER_PREFIX, written + strlen(PP_HANDLER_PREFIX), NULL));
+        apr_hash_set(search->handlers, lower, APR_HASH_KEY_STRING,
+                     apr_pstrcat(search->p, PP_HANDLER_PREFIX, written + strlen(PP_HANDLER_PREFIX), NULL));
 }
 
 /* Only what is written out can be checked: no %{...}, and SetHandler alone says where its value ends. */
@@ -80,8 +81,8 @@ static void walk(search_t *search, const ap_directive_t *directive)
 
 static bool is_section_of(const ap_directive_t *directive, const server_rec *s)
 {
-    return strcasecmp(directive->directive, "<VirtualHost") == 0 && directive->line_num == (int)s->defn_line_number && s->defn_name &&
-           strcmp(directive->filename, s->defn_name) == 0;
+    return strcasecmp(directive->directive, "<VirtualHost") == 0 && directive->line_num == (int)s->defn_line_number &&
+           s->defn_name && strcmp(directive->filename, s->defn_name) == 0;
 }
 
 bool pooledproxy_handlers_find(apr_pool_t *p, server_rec *s, apr_hash_t *handlers, int *errors)

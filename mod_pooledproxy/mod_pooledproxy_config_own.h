@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include "mod_pooledproxy_conf.h"
-#include "mod_pooledproxy_config.h"
 
 /* The settings of a pool as far as they are set in one place; the others are PP_UNSET. */
 struct pp_pool_settings_t {

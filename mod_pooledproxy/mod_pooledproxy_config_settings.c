@@ -56,8 +56,8 @@ const char *pooledproxy_parse_time(apr_pool_t *p, const char *arg, pp_time_t lea
         *time = parsed;
         return NULL;
     }
-    return apr_psprintf(p, "'%s' is not accepted; accepted: a time from %s to 24h (500ms, 5s, 2min, 1h; a bare number is seconds)", arg,
-                        least ? "1ms" : "0");
+    return apr_psprintf(p, "'%s' is not accepted; accepted: a time from %s to 24h (500ms, 5s, 2min, 1h; a bare number is seconds)",
+                        arg, least ? "1ms" : "0");
 }
 
 const char *pooledproxy_parse_number(apr_pool_t *p, const char *arg, pp_time_t least, pp_time_t most, pp_time_t *number)
@@ -110,7 +110,8 @@ const char *pooledproxy_set_timeouts(cmd_parms *cmd, void *dir, int argc, char *
     const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
     pp_timeouts_t *timeouts = conf->open_block ? &conf->open_block->upstream->timeouts : &settings_of(cmd, dir)->timeouts;
     pp_timeouts_t given;
-    const char *why = argc ? NULL : apr_pstrcat(cmd->pool, "nothing is given; accepted: ", pooledproxy_timeout_keys(cmd->pool, ""), NULL);
+    const char *why =
+        argc ? NULL : apr_pstrcat(cmd->pool, "nothing is given; accepted: ", pooledproxy_timeout_keys(cmd->pool, ""), NULL);
 
     pooledproxy_timeouts_unset(&given);
     for (int i = 0; i < argc && !why; i++)
@@ -141,7 +142,8 @@ const char *pooledproxy_set_choice(cmd_parms *cmd, void *dir, const char *arg)
             return NULL;
         }
     }
-    return apr_psprintf(cmd->pool, "%s: '%s' is not accepted; accepted: %s", cmd->cmd->name, arg, words_list(cmd->pool, row->words));
+    return apr_psprintf(cmd->pool, "%s: '%s' is not accepted; accepted: %s", cmd->cmd->name, arg,
+                        words_list(cmd->pool, row->words));
 }
 
 static const char *add_cookie_map(cmd_parms *cmd, apr_array_header_t **maps, const char *from, const char *to)

@@ -104,7 +104,8 @@ static const char *block_read(cmd_parms *cmd, pp_server_conf_t *conf, pp_upstrea
         why = ap_walk_config(cmd->directive->first_child, cmd, cmd->context);
     conf->open_block = NULL;
     if (!why && !block->servers->nelts)
-        why = apr_pstrcat(cmd->pool, "<PooledProxyUpstream ", block->upstream->name, "> needs at least one PooledProxyServer", NULL);
+        why =
+            apr_pstrcat(cmd->pool, "<PooledProxyUpstream ", block->upstream->name, "> needs at least one PooledProxyServer", NULL);
     return why;
 }
 
@@ -156,7 +157,8 @@ static const char *parse_server_key(cmd_parms *cmd, const char *arg, pp_server_t
     else if (strcasecmp(arg, "drain") == 0)
         server->drain = true;
     else
-        return apr_pstrcat(cmd->pool, "PooledProxyServer: '", arg, "' is not accepted; accepted: weight=N, limit=N, backup, drain", NULL);
+        return apr_pstrcat(cmd->pool, "PooledProxyServer: '", arg, "' is not accepted; accepted: weight=N, limit=N, backup, drain",
+                           NULL);
     return NULL;
 }
 

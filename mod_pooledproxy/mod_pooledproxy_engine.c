@@ -6,7 +6,6 @@
 #include <http_log.h>
 #include <unistd.h>
 
-#include "mod_pooledproxy_lease.h"
 #include "pp_log.h"
 
 APLOG_USE_MODULE(pooledproxy);
@@ -138,17 +137,18 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 typedef struct drain_task_t {
     pp_task_t task;
     pp_shard_t *shard;
+    void (*return_idle)(pp_shard_t *shard);
 } drain_task_t;
 
 static void on_drain(pp_task_t *task)
 {
     drain_task_t *drain = (drain_task_t *)task;
 
-    pooledproxy_lease_return_idle(drain->shard);
+    drain->return_idle(drain->shard);
     pp_shard_drain(drain->shard);
 }
 
-void pooledproxy_engine_stopping(int graceful)
+void pooledproxy_engine_stopping(int graceful, void (*return_idle)(pp_shard_t *shard))
 {
     static drain_task_t drains[64];
     static bool told;
@@ -158,6 +158,7 @@ void pooledproxy_engine_stopping(int graceful)
     for (int i = 0; i < nshards && graceful && !told; i++) {
         drains[i].task.run = on_drain;
         drains[i].shard = shards[i];
+        drains[i].return_idle = return_idle;
         pp_loop_post(shards[i]->loop, &drains[i].task);
     }
     told |= graceful != 0;

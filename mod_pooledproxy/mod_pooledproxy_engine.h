@@ -13,8 +13,8 @@ int pooledproxy_engine_prepare(apr_pool_t *pconf, server_rec *s);
 /* child_init: makes and starts the loops. Without them every request is refused (503), with the reason in the log. */
 void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s);
 
-/* child_stopping. Graceful: idle leases go back, what is in flight ends. */
-void pooledproxy_engine_stopping(int graceful);
+/* child_stopping. Graceful: on each loop `return_idle` gives idle client connections back, what is in flight ends. */
+void pooledproxy_engine_stopping(int graceful, void (*return_idle)(pp_shard_t *shard));
 
 /* child_status, in the parent: the process is gone; what it counted stays, what it had open is no more. */
 void pooledproxy_engine_child_gone(pid_t pid);

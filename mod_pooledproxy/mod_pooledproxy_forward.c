@@ -148,8 +148,10 @@ int pooledproxy_forward_create(request_rec *r, const pp_match_t *match, pp_shard
 
 static apr_status_t read_failed(pp_forward_t *fw, apr_status_t status, pp_err_t *err)
 {
-    if (fw->tunnel && APR_STATUS_IS_EOF(status))
+    if (fw->tunnel && APR_STATUS_IS_EOF(status)) {
+        fw->in_eof = true;
         return APR_EOF;
+    }
     if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_ECONNRESET(status)
         || APR_STATUS_IS_ECONNABORTED(status)) {
         *err = PP_ERR_client_gone;
@@ -194,6 +196,19 @@ static apr_status_t read_from_buckets(pp_forward_t *fw, apr_read_type_e block, c
     return APR_INCOMPLETE;
 }
 
+/* The body is wanted now: a client that waits for 100 is told. (ap_http_filter() does so for blocking reads only.) */
+static void say_continue(request_rec *r)
+{
+    int status = r->status;
+    const char *status_line = r->status_line;
+
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = status_line;
+}
+
 apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, const char **data, size_t *len, pp_err_t *err)
 {
     request_rec *r = fw->r;
@@ -205,6 +220,8 @@ apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, c
     }
     if (fw->in_eof)
         return APR_EOF;
+    if (r->expecting_100 && APR_BRIGADE_EMPTY(fw->in) && !fw->head_set)
+        say_continue(r);
     while ((status = read_from_buckets(fw, block, data, len, err)) == APR_INCOMPLETE) {
         status = ap_get_brigade(r->input_filters, fw->in, AP_MODE_READBYTES, block, READ_SIZE);
         if (APR_STATUS_IS_EAGAIN(status) || (status == APR_SUCCESS && APR_BRIGADE_EMPTY(fw->in)))

@@ -12,8 +12,8 @@
 
 APLOG_USE_MODULE(pooledproxy);
 
-#define SLICES_OF_FIELD 4  /* name, ": ", value, CRLF */
-#define SLICES_OF_REST 64  /* request line, Host and what we add */
+#define SLICES_OF_FIELD 4 /* name, ": ", value, CRLF */
+#define SLICES_OF_REST 64 /* request line, Host and what we add */
 #define SLICES_ON_STACK 256
 
 /* What becomes of a field of the client's. */
@@ -34,8 +34,8 @@ typedef struct head_writer_t {
     const pp_match_t *match;
     struct iovec *slices;
     int n;
-    bool x_forwarded, rfc7239;    /* which fields tell about the client */
-    const char *connection;       /* the client's Connection, or NULL */
+    bool x_forwarded, rfc7239; /* which fields tell about the client */
+    const char *connection;    /* the client's Connection, or NULL */
     size_t connection_len;
     bool connection_names_fields; /* end-to-end ones that are to be dropped */
     bool expects_continue;

@@ -9,9 +9,9 @@
 
 /* How the body of the upstream request is framed. */
 typedef enum pp_request_body_t {
-    PP_REQUEST_BODY_NONE,    /* no Content-Length, no Transfer-Encoding field is sent */
-    PP_REQUEST_BODY_LENGTH,  /* Content-Length: body_length (may be 0) */
-    PP_REQUEST_BODY_CHUNKED  /* Transfer-Encoding: chunked */
+    PP_REQUEST_BODY_NONE,   /* no Content-Length, no Transfer-Encoding field is sent */
+    PP_REQUEST_BODY_LENGTH, /* Content-Length: body_length (may be 0) */
+    PP_REQUEST_BODY_CHUNKED /* Transfer-Encoding: chunked */
 } pp_request_body_t;
 
 typedef struct pp_request_head_t {
@@ -19,8 +19,8 @@ typedef struct pp_request_head_t {
     size_t len;
     size_t path_at, path_len; /* in bytes: the server's own path before the target; another server's may take its place */
     size_t host_at, host_len; /* in bytes: the server's authority; host_len 0: the client's Host was sent */
-    bool upgrade;      /* the client asks for an upgrade and the head passes it on */
-    bool expect_continue; /* the head carries Expect: 100-continue */
+    bool upgrade;             /* the client asks for an upgrade and the head passes it on */
+    bool expect_continue;     /* the head carries Expect: 100-continue */
 } pp_request_head_t;
 
 /* Writes the head of the request to `server` for r, from parsed parts only (never raw bytes): method, target, Host, end-to-end fields,

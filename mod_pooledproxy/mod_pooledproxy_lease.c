@@ -8,6 +8,8 @@
 #include <http_connection.h>
 #include <http_core.h>
 #include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
 #include <mpm_common.h>
 #include <poll.h>
 #include <pthread.h>
@@ -129,6 +131,15 @@ static void lease_after_hooks(pp_lease_t *lease)
     lease_wait_for_suspend(lease);
 }
 
+/* Has the client sent its next request already? The MPM wants to know: what was read no poll will tell it of. */
+static void look_for_pipelined(conn_rec *c)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(c->pool, c->bucket_alloc);
+
+    c->data_in_input_filters = ap_check_pipeline(c, bb, DEFAULT_LIMIT_BLANK_LINES) == APR_SUCCESS;
+    apr_brigade_destroy(bb);
+}
+
 static int lease_process(pp_lease_t *lease)
 {
     pp_next_t next = lease->next;
@@ -140,6 +151,7 @@ static int lease_process(pp_lease_t *lease)
         lease->c->cs->state = CONN_STATE_LINGER;
         return OK;
     case PP_NEXT_KEEPALIVE:
+        look_for_pipelined(lease->c);
         lease->c->cs->state = CONN_STATE_WRITE_COMPLETION;
         return OK;
     case PP_NEXT_RENEW:

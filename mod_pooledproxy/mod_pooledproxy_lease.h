@@ -78,6 +78,7 @@ struct pp_lease_t {
     bool congested;           /* the client's socket is full */
     bool client_sent;         /* the client has sent more than this request; not looked at before its end */
     bool stepping, again;     /* see mod_pooledproxy_async.c */
+    apr_bucket_brigade *end_brigade;
     pp_time_t idle_until;     /* KeepAliveTimeout; 0: not idle */
     apr_interval_time_t keep_alive; /* KeepAliveTimeout for the last request */
     const void *last_route;   /* of the last request */

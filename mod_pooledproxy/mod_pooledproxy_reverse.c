@@ -174,7 +174,8 @@ static const char *reverse_attribute(const pp_reverse_t *reverse, const char *at
         to = cookie_path(settings->cookie_paths, value);
     else if (strncasecmp(name, "Domain=", 7) == 0)
         to = cookie_domain(settings->cookie_domains, value);
-    return to ? apr_pstrcat(reverse->r->pool, apr_pstrmemdup(reverse->r->pool, attribute, (size_t)(equals + 1 - attribute)), to, NULL)
+    return to ? apr_pstrcat(reverse->r->pool, apr_pstrmemdup(reverse->r->pool, attribute, (size_t)(equals + 1 - attribute)), to,
+                            NULL)
               : attribute;
 }
 

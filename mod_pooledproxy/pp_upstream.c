@@ -120,7 +120,7 @@ static const char *parse_port(apr_pool_t *p, const char **at, pp_server_t *serve
     if (**at != ':')
         return NULL;
     len = strspn(digits, "0123456789");
-    server->port = len && len <= 5 ? atoi(digits) : 0;
+    server->port = len && len <= 5 ? (int)strtol(digits, NULL, 10) : 0;
     if (server->port < 1 || server->port > 65535 || !strchr("/?#", digits[len]))
         return "the port must be a number from 1 to 65535";
     *at = digits + len;

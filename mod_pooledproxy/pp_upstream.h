@@ -32,7 +32,12 @@ typedef struct pp_server_t {
     bool drain;
 } pp_server_t;
 
-typedef enum pp_balance_kind_t { PP_BALANCE_ROUNDROBIN, PP_BALANCE_LEASTCONN, PP_BALANCE_RANDOM2, PP_BALANCE_HASH } pp_balance_kind_t;
+typedef enum pp_balance_kind_t {
+    PP_BALANCE_ROUNDROBIN,
+    PP_BALANCE_LEASTCONN,
+    PP_BALANCE_RANDOM2,
+    PP_BALANCE_HASH
+} pp_balance_kind_t;
 
 typedef struct pp_upstream_t {
     const char *name; /* NULL: a single server given by its URL */
@@ -40,9 +45,9 @@ typedef struct pp_upstream_t {
     int nservers;
     pp_server_t **servers;
     pp_balance_kind_t balance;
-    const void *hash_expr; /* the ap_expr_info_t of hash:EXPR; opaque here */
+    const void *hash_expr;  /* the ap_expr_info_t of hash:EXPR; opaque here */
     pp_timeouts_t timeouts; /* PooledProxyTimeout of its block; a field of -1 is not set there */
-    int index;             /* of a named upstream: its place in each loop's balancer state; -1 for a single URL */
+    int index;              /* of a named upstream: its place in each loop's balancer state; -1 for a single URL */
 } pp_upstream_t;
 
 /* Parses http://host[:port][/path] or unix:/path|http://host[:port]/[path] into a server in `p`. Returns NULL and sets *server, or a

@@ -2,6 +2,8 @@
 #include <apr_general.h>
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -118,7 +120,7 @@ static void *run_poster(void *arg)
         *number = (number_t){.task.run = on_number, .poster = poster->number, .serial = i + 1};
         pp_loop_post(poster->loop, &number->task);
         if (i % 1000 == 0)
-            usleep(500); /* let the loop fall asleep now and then */
+            sched_yield(); /* the loop may catch up and fall asleep */
     }
     return NULL;
 }
@@ -157,22 +159,27 @@ static void on_start(pp_loop_t *loop, apr_thread_t *thread)
     started = thread && pp_loop_is_current(loop);
 }
 
-static void on_nap(pp_task_t *task)
+static sem_t join_gave_up;
+
+/* Keeps the loop's thread busy until the test has seen that joining it takes too long. */
+static void on_busy(pp_task_t *task)
 {
     (void)task;
-    usleep(300 * 1000);
+    sem_wait(&join_gave_up);
 }
 
 static void test_thread(void)
 {
     apr_pool_t *pool;
     pp_loop_t *loop = new_loop(&pool);
-    pp_task_t nap = {.run = on_nap};
+    pp_task_t busy = {.run = on_busy};
 
+    sem_init(&join_gave_up, 0, 0);
     pp_loop_start(loop, on_start);
-    pp_loop_post(loop, &nap);
+    pp_loop_post(loop, &busy);
     pp_loop_stop(loop);
     is_int(pp_loop_join(loop, PP_MSEC(20)), APR_TIMEUP, "joining gives up when its time is over");
+    sem_post(&join_gave_up);
     is_int(pp_loop_join(loop, PP_SEC(60)), APR_SUCCESS, "... and may be tried again");
     is_int(started, 1, "on_start ran, on the loop's thread");
     apr_pool_destroy(pool);

@@ -50,7 +50,7 @@ sub load {
 sub command {
     my ($self, @args) = @_;
     my @command = (Test::PooledProxy::Config::httpd_program(), '-d', $self->{dir}, '-f', "$self->{dir}/httpd.conf", @args);
-    unshift @command, 'valgrind', '--quiet', '--trace-children=yes', "--log-file=$self->{dir}/logs/valgrind.%p", valgrind_suppressions()
+    unshift @command, 'valgrind', '--quiet', '--vgdb=no', '--trace-children=yes', "--log-file=$self->{dir}/logs/valgrind.%p", valgrind_suppressions()
       if $ENV{VALGRIND};
     return @command;
 }

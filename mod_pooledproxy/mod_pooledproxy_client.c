@@ -1,0 +1,55 @@
+/* mod_pooledproxy_client: the client's side of a leased connection: when to look at its socket, and what is found there. */
+#include "mod_pooledproxy_client.h"
+
+#include <util_filter.h>
+
+static pp_time_t client_timeout_at(const pp_lease_t *lease)
+{
+    apr_interval_time_t timeout = lease->r ? lease->r->server->timeout : lease->c->base_server->timeout;
+
+    return pp_loop_now(lease->shard->loop) + timeout;
+}
+
+/* Does input mean that the client gave up? Not when it has said all it may, or has sent more than was asked for. */
+static bool may_give_up(const pp_lease_t *lease, const pp_forward_t *fw)
+{
+    return !lease->client_sent && !lease->congested && !(fw->tunnel && fw->in_eof);
+}
+
+void pooledproxy_client_watch(pp_lease_t *lease)
+{
+    pp_forward_t *fw = lease->work;
+    apr_int16_t events = 0;
+    pp_time_t until = 0;
+
+    if (!lease->out)
+        return;
+    if (lease->congested)
+        events |= APR_POLLOUT;
+    if (lease->idle || (fw && fw->body_waits) || (fw && may_give_up(lease, fw)))
+        events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
+    if (lease->congested || (fw && fw->body_waits && !fw->tunnel))
+        until = client_timeout_at(lease);
+    else if (lease->idle)
+        until = lease->idle_until;
+    pooledproxy_lease_want(lease, events);
+    pooledproxy_lease_deadline(lease, until);
+}
+
+bool pooledproxy_client_push(pp_lease_t *lease)
+{
+    apr_status_t status = pooledproxy_valve_push(&lease->valve);
+
+    lease->congested = status == APR_EAGAIN;
+    return status == APR_SUCCESS || status == APR_EAGAIN;
+}
+
+bool pooledproxy_client_is_there(pp_lease_t *lease)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(lease->r->pool, lease->c->bucket_alloc);
+    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+
+    lease->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    apr_brigade_destroy(bb);
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
+}
