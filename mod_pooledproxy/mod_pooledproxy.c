@@ -77,6 +77,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_status(on_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(pooledproxy_translate_name, after_rewrite, before_alias, APR_HOOK_FIRST);
     ap_hook_map_to_storage(pooledproxy_map_to_storage, NULL, before_core, APR_HOOK_FIRST);
+    ap_hook_fixups(pooledproxy_fixups, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_handler(pooledproxy_handler, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(pooledproxy_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }

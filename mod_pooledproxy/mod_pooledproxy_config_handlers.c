@@ -28,31 +28,51 @@ static const char *find_prefix(const char *args)
     return NULL;
 }
 
-static void remember(search_t *search, const char *written)
+static void complain(search_t *search, const ap_directive_t *directive, const char *why)
 {
+    ap_log_error(APLOG_MARK, APLOG_CRIT | APLOG_STARTUP, 0, search->server, "%s: %s: %s", pooledproxy_where(search->p, directive),
+                 directive->directive, why);
+    ++*search->errors;
+}
+
+static void remember(search_t *search, const ap_directive_t *directive, const char *url)
+{
+    const char *written = apr_pstrcat(search->p, PP_HANDLER_PREFIX, url, NULL), *other;
     char *lower = apr_pstrdup(search->p, written);
 
     ap_str_tolower(lower);
-    if (strcmp(lower, written) != 0)
-        apr_hash_set(search->handlers, lower, APR_HASH_KEY_STRING,
-                     apr_pstrcat(search->p, PP_HANDLER_PREFIX, written + strlen(PP_HANDLER_PREFIX), NULL));
+    other = apr_hash_get(search->handlers, lower, APR_HASH_KEY_STRING);
+    apr_hash_set(search->handlers, lower, APR_HASH_KEY_STRING, written);
+    if (other && strcmp(other, written) != 0)
+        complain(search, directive,
+                 apr_pstrcat(search->p, "'", written, "' and '", other,
+                             "' differ in case only, which httpd does not keep in handler names; accepted: one way to write it",
+                             NULL));
 }
 
 /* Only what is written out can be checked: no %{...}, and SetHandler alone says where its value ends. */
-static void check(search_t *search, const ap_directive_t *directive, const char *written)
+static void check(search_t *search, const ap_directive_t *directive, const char *url)
 {
     pp_upstream_t *upstream;
     const char *path, *why;
 
-    if (strcasecmp(directive->directive, "SetHandler") != 0 || strchr(written, '%'))
+    if (strcasecmp(directive->directive, "SetHandler") != 0 || strchr(url, '%'))
         return;
-    why = pooledproxy_upstream_from_url(search->p, pooledproxy_server_conf(search->server), written + strlen(PP_HANDLER_PREFIX),
-                                        &upstream, &path);
-    if (!why)
-        return;
-    ap_log_error(APLOG_MARK, APLOG_CRIT | APLOG_STARTUP, 0, search->server, "%s: SetHandler: %s",
-                 pooledproxy_where(search->p, directive), why);
-    ++*search->errors;
+    why = pooledproxy_upstream_from_url(search->p, pooledproxy_server_conf(search->server), url, &upstream, &path);
+    if (why)
+        complain(search, directive, why);
+}
+
+/* Not LogLevel, which says "pooledproxy:debug". */
+static bool may_name_handler(const char *directive)
+{
+    static const char *const names[] = {"SetHandler", "AddHandler", "RewriteRule"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(directive, names[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void look_at(search_t *search, const ap_directive_t *directive)
@@ -60,11 +80,12 @@ static void look_at(search_t *search, const ap_directive_t *directive)
     const char *at = find_prefix(directive->args);
 
     for (; at; at = find_prefix(at + 1)) {
-        const char *written = apr_pstrmemdup(search->p, at, strcspn(at, " \t\"',]>"));
+        const char *begin = at + strlen(PP_HANDLER_PREFIX);
+        const char *url = apr_pstrmemdup(search->p, begin, strcspn(begin, " \t\"',]>"));
 
         search->found = true;
-        remember(search, written);
-        check(search, directive, written);
+        remember(search, directive, url);
+        check(search, directive, url);
     }
 }
 
@@ -73,7 +94,7 @@ static void walk(search_t *search, const ap_directive_t *directive)
     for (; directive; directive = directive->next) {
         if (strcasecmp(directive->directive, "<VirtualHost") == 0)
             continue;
-        if (directive->args)
+        if (directive->args && may_name_handler(directive->directive))
             look_at(search, directive);
         walk(search, directive->first_child);
     }

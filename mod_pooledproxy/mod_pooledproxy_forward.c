@@ -81,20 +81,6 @@ static uint64_t request_hash(const pp_forward_t *fw)
     return error || !key ? 0 : pp_balance_hash(key, strlen(key));
 }
 
-/* Finds the parts of the head that another server of the group would have otherwise. */
-static void head_places(pp_call_head_t *head, const pp_forward_t *fw)
-{
-    const char *path = memchr(head->bytes, ' ', head->len);
-    const char *host = strstr(head->bytes, "\r\nHost: ");
-
-    head->path.offset = (size_t)(path + 1 - head->bytes);
-    head->path.len = strlen(fw->match->upstream->servers[0]->path);
-    if (host && !fw->match->settings.preserve_host) {
-        head->host.offset = (size_t)(host + sizeof("\r\nHost: ") - 1 - head->bytes);
-        head->host.len = strcspn(head->bytes + head->host.offset, "\r");
-    }
-}
-
 static pp_h1_request_kind_t request_kind(const request_rec *r, const pp_request_head_t *head)
 {
     if (r->header_only)
@@ -112,7 +98,8 @@ static void call_fill(pp_forward_t *fw, const pp_request_head_t *head, pp_shard_
     call->timeouts = fw->match->settings.timeouts;
     call->head.bytes = head->bytes;
     call->head.len = head->len;
-    head_places(&call->head, fw);
+    call->head.path = (pp_head_place_t){ head->path_at, head->path_len };
+    call->head.host = (pp_head_place_t){ head->host_at, head->host_len };
     call->request.has_body = fw->body_kind != PP_REQUEST_BODY_NONE && !(fw->body_kind == PP_REQUEST_BODY_LENGTH && !fw->body_length);
     call->request.chunked = fw->body_kind == PP_REQUEST_BODY_CHUNKED;
     call->request.expect_continue = head->expect_continue;

@@ -78,6 +78,13 @@ int pooledproxy_map_to_storage(request_rec *r)
     return is_ours(r->filename) && r->method_number != M_TRACE ? OK : DECLINED;
 }
 
+int pooledproxy_fixups(request_rec *r)
+{
+    if (is_ours(r->filename) && (!r->handler || strcmp(r->handler, PP_STATUS_HANDLER) != 0))
+        r->handler = r->filename;
+    return DECLINED;
+}
+
 /* One server by its URL, in a <Location> of the main server: this vhost's pool, not the main server's. */
 static const pp_upstream_t *upstream_here(request_rec *r, const pp_server_conf_t *conf, const pp_upstream_t *upstream)
 {

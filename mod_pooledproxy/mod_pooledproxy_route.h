@@ -10,4 +10,8 @@ int pooledproxy_translate_name(request_rec *r);
 /* map_to_storage, before the core's: OK for such a filename, so that nobody walks the file system. TRACE stays httpd's. */
 int pooledproxy_map_to_storage(request_rec *r);
 
+/* fixups, after everybody else: a route is stronger than AddHandler and SetHandler, as with ProxyPass; only the status page goes
+ * before it. */
+int pooledproxy_fixups(request_rec *r);
+
 #endif

@@ -106,6 +106,7 @@ bad($_->[0], $_->[1]) for (
     ["<If true>\nPooledProxyPass http://h/\n</If>" => 'PooledProxyPass cannot occur within <If> section'],
     ["<Location /a>\nPooledProxyPassMatch ^ http://h/\n</Location>" => 'PooledProxyPassMatch not allowed'],
     ["<Location /a>\nSetHandler pooledproxy:https://h/\n</Location>" => 'https:// is not available in this version'],
+    ["<Location /a>\nSetHandler pooledproxy:http://h/a\n</Location>\n<Location /b>\nSetHandler pooledproxy:http://h/A\n</Location>" => 'differ in case only'],
     ["<Location /a>\nSetHandler pooledproxy:upstream://nobody/\n</Location>" => 'there is no upstream of that name'],
 );
 

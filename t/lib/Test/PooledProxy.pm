@@ -22,6 +22,7 @@
 #   raw_request    bytes: lines end with CRLF, a line that ends with "\" has no line end; C escapes; the empty line behind the head is added
 #   more_headers   header lines that every request gets    curl          arguments of one curl call ($URL is the vhost's)
 #   abort          close|reset at NAME: the client goes away when the upstream says `signal NAME`, reading nothing
+#   dialog         a script of the client's (Test::PooledProxy::Dialog)
 #   configtest     (empty) only httpd -t: output_like says what it answers, `valid` that it succeeds
 # What comes of it (Test::PooledProxy::Checks):
 #   error_code (200), response_body, response_body_like, response_length, response_headers, response_headers_absent, interim, cut,
@@ -46,7 +47,7 @@ our @EXPORT = qw(run_tests);
 
 my %known = map { $_ => 1 } qw(
   config main_config vhosts mpm_config modules backend files tls certificate
-  request pipelined parallel raw_request more_headers curl abort configtest valid output_like
+  request pipelined parallel raw_request more_headers curl dialog abort configtest valid output_like
   error_code response_body response_body_like response_length response_headers response_headers_absent interim cut connection
   stats upstream_saw upstream_request_like upstream_not_saw env error_log error_log_like no_error_log ignore_error_log
   timeout mpm httpd skip_if ONLY SKIP LAST

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use Test::More ();
 use Test::PooledProxy::Client;
+use Test::PooledProxy::Dialog;
 use Test::PooledProxy::Util qw(wait_until lines_of unescape);
 
 sub new { my ($class, %args) = @_; return bless {%args}, $class }
@@ -11,8 +12,8 @@ sub new { my ($class, %args) = @_; return bless {%args}, $class }
 # Returns the responses, in the order of the requests.
 sub perform {
     my ($self) = @_;
-    my @ways = grep { exists $self->{texts}{$_} } qw(request pipelined parallel raw_request curl);
-    die "a block has one of request, pipelined, parallel, raw_request, curl\n" if @ways > 1;
+    my @ways = grep { exists $self->{texts}{$_} } qw(request pipelined parallel raw_request curl dialog);
+    die "a block has one of request, pipelined, parallel, raw_request, curl, dialog\n" if @ways > 1;
     return [] if !@ways;
     my $way = "by_$ways[0]";
     return $self->$way($self->{texts}{ $ways[0] });
@@ -104,6 +105,17 @@ sub raw_bytes {
     my ($last) = $text =~ /(?:\A|\n\n)([^\n]+)(?:\n[^\n]+)*\n*\z/;
     push @lines, '' if $last =~ m{^[A-Z]+ \S+ HTTP/1\.} && $lines[-1] !~ /\\\z/;
     return join '', map { s/\\\z// ? unescape($_) : unescape($_) . "\r\n" } @lines;
+}
+
+sub by_dialog {
+    my ($self, $section) = @_;
+    my $dialog = Test::PooledProxy::Dialog->new(setup => $self->{setup});
+    my $ok     = eval { $dialog->perform($self->{setup}->fill($section)); 1 };
+    my $why    = $@;
+    $self->{more_clients} = [$dialog->clients];
+    $self->{client}       = $dialog->{client};
+    Test::More::ok($ok, 'dialog') || Test::More::diag($why);
+    return [];
 }
 
 # The client goes away when the upstream has come to `signal NAME`.

@@ -27,7 +27,8 @@
 #   wait_close                the peer must close or reset the connection
 #   wait_open                 the peer must not have closed it so far
 #   stop_listening, listen_again   the server is down, and up
-#   signal NAME               tells the client that it got here (section abort)
+#   signal NAME               tells the client that it got here (sections abort, dialog)
+#   await NAME                until the client's dialog says `tell NAME`
 #   allow_more                connections and requests after the script's end are no mistakes
 #   hold                      waits until the block ends
 #   repeat N ... end          N times the lines between
@@ -67,6 +68,7 @@ my %grammar = (
     stop_listening   => qr//,
     listen_again     => qr//,
     signal           => qr/(\w+)/,
+    await            => qr/(\w+)/,
     allow_more       => qr//,
     hold             => qr//,
     repeat           => qr/(\d+)/,

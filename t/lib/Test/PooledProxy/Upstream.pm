@@ -49,19 +49,30 @@ sub start {
     my ($self, $script, @others) = @_;
     $self->{steps} = Test::PooledProxy::Script::parse($script);
     pipe my $reader, my $writer or die "pipe: $!";
+    pipe my $told,   my $teller or die "pipe: $!";
     $self->{pid} = start_process(
         sub {
-            close $reader;
+            close $_ for $reader, $teller;
+            $self->{told} = $told;
             close $_->{listener} for grep { $_ != $self && $_->{listener} } @others;
             $self->{report} = $writer;
             $writer->autoflush(1);
             $self->perform;
         }
     );
-    close $writer;
+    close $_ for $writer, $told;
     close $self->{listener};
     $reader->blocking(0);
     $self->{reader} = $reader;
+    $self->{teller} = $teller;
+    return;
+}
+
+# Lets the script go on that waits for this name.
+sub tell_script {
+    my ($self, $name) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    syswrite $self->{teller}, "$name\n" if $self->{teller};
     return;
 }
 
@@ -161,6 +172,19 @@ sub run_steps {
 sub do_listen { return }
 sub do_use    { my ($self, $name) = @_; $self->{conn} = $self->{names}{$name} or die "no connection $name\n"; return }
 sub do_signal { my ($self, $name) = @_; $self->tell(signal => $name); return }
+
+sub do_await {
+    my ($self, $name) = @_;
+    while (!$self->{heard}{$name}) {
+        my $left = $self->{deadline} - time;
+        my $set  = '';
+        vec($set, fileno $self->{told}, 1) = 1;
+        die "nobody told it\n" if select($set, undef, undef, $left > 0 ? $left : 0) <= 0 || !sysread $self->{told}, my $names, 4096;
+        $self->{heard}{$_} = 1 for split ' ', $names;
+    }
+    return;
+}
+
 sub do_allow_more { $_[0]{allow_more} = 1; return }
 
 sub do_accept {
