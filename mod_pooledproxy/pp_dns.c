@@ -353,25 +353,13 @@ static entry_t *entry_of(pp_dns_t *dns, const char *name)
 
 /* ---- what others call ---- */
 
-/* Names are the same in any case. */
-static bool name_copy(char *name, const char *host)
-{
-    size_t len = strlen(host);
-
-    if (len >= NAME_SIZE)
-        return false;
-    for (size_t i = 0; i <= len; i++)
-        name[i] = (char)apr_tolower(host[i]);
-    return true;
-}
-
 apr_status_t pp_dns_resolve(pp_dns_t *dns, const char *host, int port, pp_dns_query_t *query)
 {
     char name[NAME_SIZE];
     entry_t *entry;
 
     assert(query->on_resolved && !query->lookup);
-    if (!name_copy(name, host))
+    if (!pp_dns_name_copy(name, sizeof(name), host))
         return APR_EINVAL;
     entry = entry_of(dns, name);
     if (!entry->in_flight && pp_loop_now(dns->loop) >= entry->due)

@@ -1,6 +1,7 @@
 /* pp_dns_addrs: arrays of socket addresses: one without port, one for each port asked for. */
 #include "pp_dns_addrs.h"
 
+#include <apr_lib.h>
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
@@ -91,4 +92,15 @@ const pp_addr_t *pp_dns_addrs_for(pp_dns_addrs_t *addrs, int port)
     if (!answer)
         answer = add_answer(addrs, port);
     return answer->addrs;
+}
+
+bool pp_dns_name_copy(char *name, size_t size, const char *host)
+{
+    size_t len = strlen(host);
+
+    if (len >= size)
+        return false;
+    for (size_t i = 0; i <= len; i++)
+        name[i] = (char)apr_tolower(host[i]);
+    return true;
 }

@@ -27,4 +27,7 @@ bool pp_dns_addrs_literal(pp_dns_addrs_t *addrs, const char *name);
 /* All n addresses with this port. Valid until the next clear. */
 const pp_addr_t *pp_dns_addrs_for(pp_dns_addrs_t *addrs, int port);
 
+/* `host` in lower case: names are the same in any case. False: it does not fit. */
+bool pp_dns_name_copy(char *name, size_t size, const char *host);
+
 #endif
