@@ -38,8 +38,11 @@ void pooledproxy_client_watch(pp_lease_t *lease)
 
 bool pooledproxy_client_push(pp_lease_t *lease)
 {
-    apr_status_t status = pooledproxy_valve_push(&lease->valve);
+    apr_status_t status;
 
+    lease->c->sbh = lease->score; /* a request may end in here */
+    status = pooledproxy_valve_push(&lease->valve);
+    lease->c->sbh = NULL;
     lease->congested = status == APR_EAGAIN;
     return status == APR_SUCCESS || status == APR_EAGAIN;
 }

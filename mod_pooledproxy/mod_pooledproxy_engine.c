@@ -4,6 +4,7 @@
 #include <ap_mpm.h>
 #include <apr_shm.h>
 #include <http_log.h>
+#include <scoreboard.h>
 #include <unistd.h>
 
 #include "pp_log.h"
@@ -200,4 +201,17 @@ void pooledproxy_engine_sum(int index, int64_t *numbers)
             for (int loop = 0; loop < nloops; loop++)
                 numbers[row] += pp_stat_get(&stats_of(slot, loop)[index], &pp_stat_rows[row]);
     }
+}
+
+void *pooledproxy_engine_score(conn_rec *c, const pp_shard_t *shard)
+{
+    ap_sb_handle_t *sbh = NULL;
+    int line = 0, limit = 0;
+
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &line);
+    ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &limit);
+    line += pp_loop_index(shard->loop);
+    if (line < limit) /* the event MPM makes c->id of child and thread: ID_FROM_CHILD_THREAD */
+        ap_create_sb_handle(&sbh, c->pool, (int)(c->id / limit), line);
+    return sbh;
 }

@@ -31,28 +31,33 @@ static void body_kind_choose(pp_forward_t *fw)
         fw->body_kind = PP_REQUEST_BODY_LENGTH;
 }
 
-/* A chunked body that has come with its head gets its length. Reads what is there, never waits. */
-static void body_take_whole(pp_forward_t *fw)
+/* A chunked body that has come with its head gets its length. Reads what is there, never waits; a body that is malformed is told here,
+ * since the filters tell it only once. */
+static int body_take_whole(pp_forward_t *fw)
 {
     request_rec *r = fw->r;
     apr_bucket_brigade *bb;
     apr_off_t length = 0;
+    apr_status_t status = APR_SUCCESS;
 
     if (apr_table_get(r->headers_in, "Expect"))
-        return; /* reading would tell the client to go on */
+        return OK; /* reading would tell the client to go on */
     bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    while (length < WHOLE_MAX && ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_SIZE) == APR_SUCCESS
-           && !APR_BRIGADE_EMPTY(bb)) {
+    while (length < WHOLE_MAX) {
+        status = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_SIZE);
+        if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(bb))
+            break;
         bool ended = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
         APR_BRIGADE_CONCAT(fw->in, bb);
         if (apr_brigade_length(fw->in, 1, &length) != APR_SUCCESS)
-            return;
+            return OK;
         if (ended) {
             fw->body_kind = PP_REQUEST_BODY_LENGTH;
             fw->body_length = length;
-            return;
+            return OK;
         }
     }
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) ? OK : ap_map_http_request_error(status, HTTP_BAD_REQUEST);
 }
 
 /* RFC 9110 section 9.2.2, and requests that say of themselves that they may be sent again. */
@@ -119,8 +124,9 @@ int pooledproxy_forward_create(request_rec *r, const pp_match_t *match, pp_shard
     fw->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     fw->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     body_kind_choose(fw);
-    if (whole && fw->body_kind == PP_REQUEST_BODY_CHUNKED)
-        body_take_whole(fw);
+    status = whole && fw->body_kind == PP_REQUEST_BODY_CHUNKED ? body_take_whole(fw) : OK;
+    if (status != OK)
+        return status;
     memset(&head, 0, sizeof(head));
     status = pooledproxy_request_head(r, match, match->upstream->servers[0], fw->body_kind, fw->body_length,
                                       match->upstream->pool->policy.keep_alive, &head);
@@ -139,8 +145,8 @@ static apr_status_t read_failed(pp_forward_t *fw, apr_status_t status, pp_err_t 
         fw->in_eof = true;
         return APR_EOF;
     }
-    if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_ECONNRESET(status)
-        || APR_STATUS_IS_ECONNABORTED(status)) {
+    if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_INCOMPLETE(status)
+        || APR_STATUS_IS_ECONNRESET(status) || APR_STATUS_IS_ECONNABORTED(status)) {
         *err = PP_ERR_client_gone;
     } else if (APR_STATUS_IS_TIMEUP(status)) {
         *err = PP_ERR_client_timeout;

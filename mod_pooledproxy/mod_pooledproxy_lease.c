@@ -293,6 +293,8 @@ static void on_arrive_task(pp_task_t *task)
     lease->out = true;
     lease->valve.on_loop = true;
     lease->c->current_thread = NULL;
+    if (!lease->score)
+        lease->score = pooledproxy_engine_score(lease->c, lease->shard);
     APR_RING_INSERT_TAIL(ring_of(lease->shard), lease, pp_lease_t, link);
     apr_socket_timeout_set(lease->twin, 0);
     renew_set(lease);

@@ -65,6 +65,7 @@ struct pp_lease_t {
     bool away;                /* leased */
 
     /* The loop's. */
+    void *score;              /* ap_sb_handle_t for requests that end on the loop, or NULL */
     APR_RING_ENTRY(pp_lease_t) link; /* all leases that are out on this loop */
     pp_io_t io;
     pp_timer_t renew_timer;
