@@ -16,6 +16,7 @@
 #include "mod_pooledproxy_route.h"
 #include "mod_pooledproxy_safety.h"
 #include "mod_pooledproxy_status.h"
+#include "mod_pooledproxy_trailers.h"
 #include "mod_pooledproxy_valve.h"
 
 static int on_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -69,6 +70,7 @@ static void register_hooks(apr_pool_t *p)
 
     (void)p;
     pooledproxy_valve_register();
+    pooledproxy_trailers_register();
     pooledproxy_lease_register(&pooledproxy_async_user, is_connection_wanted);
     ap_hook_check_config(pooledproxy_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(on_post_config, NULL, NULL, APR_HOOK_LAST);

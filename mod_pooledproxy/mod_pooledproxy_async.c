@@ -130,10 +130,10 @@ static void request_end(pp_lease_t *lease)
     if (!bb)
         bb = lease->end_brigade = apr_brigade_create(lease->c->pool, lease->c->bucket_alloc);
     APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_eor_create(lease->c->bucket_alloc, r));
-    lease->c->sbh = lease->score; /* where the end of the request is counted */
+    pooledproxy_client_score(lease, true);
     ap_pass_brigade(lease->c->output_filters, bb);
     apr_brigade_cleanup(bb);
-    lease->c->sbh = NULL;
+    pooledproxy_client_score(lease, false);
 }
 
 static void request_die(pp_lease_t *lease, int status)

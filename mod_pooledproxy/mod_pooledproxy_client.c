@@ -1,6 +1,7 @@
 /* mod_pooledproxy_client: the client's side of a leased connection: when to look at its socket, and what is found there. */
 #include "mod_pooledproxy_client.h"
 
+#include <scoreboard.h>
 #include <util_filter.h>
 
 static pp_time_t client_timeout_at(const pp_lease_t *lease)
@@ -36,13 +37,20 @@ void pooledproxy_client_watch(pp_lease_t *lease)
     pooledproxy_lease_deadline(lease, until);
 }
 
+void pooledproxy_client_score(pp_lease_t *lease, bool on)
+{
+    lease->c->sbh = on ? lease->score : NULL;
+    if (!on && lease->score)
+        ap_get_scoreboard_worker(lease->score)->status = SERVER_DEAD; /* not a thread that could be idle or busy */
+}
+
 bool pooledproxy_client_push(pp_lease_t *lease)
 {
     apr_status_t status;
 
-    lease->c->sbh = lease->score; /* a request may end in here */
+    pooledproxy_client_score(lease, true); /* a request may end in here */
     status = pooledproxy_valve_push(&lease->valve);
-    lease->c->sbh = NULL;
+    pooledproxy_client_score(lease, false);
     lease->congested = status == APR_EAGAIN;
     return status == APR_SUCCESS || status == APR_EAGAIN;
 }

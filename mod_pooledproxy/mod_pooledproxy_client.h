@@ -17,4 +17,7 @@ bool pooledproxy_client_push(pp_lease_t *lease);
 /* Is the client still there? To be asked when its socket has input that no one waits for. */
 bool pooledproxy_client_is_there(pp_lease_t *lease);
 
+/* Around what may end a request: while `on`, it is counted in the loop's line of the scoreboard (which shows no activity else). */
+void pooledproxy_client_score(pp_lease_t *lease, bool on);
+
 #endif

@@ -10,6 +10,7 @@
 #include <util_filter.h>
 
 #include "mod_pooledproxy_env.h"
+#include "mod_pooledproxy_trailers.h"
 
 APLOG_USE_MODULE(pooledproxy);
 
@@ -269,11 +270,8 @@ void pooledproxy_forward_data(pp_forward_t *fw, const char *data, size_t len)
 
 void pooledproxy_forward_trailers(pp_forward_t *fw, const pp_field_t *fields, unsigned nfields)
 {
-    apr_pool_t *p = fw->r->pool;
-
-    for (unsigned i = 0; i < nfields; i++)
-        apr_table_addn(fw->r->trailers_out, apr_pstrmemdup(p, fields[i].name, fields[i].name_len),
-                       apr_pstrmemdup(p, fields[i].value, fields[i].value_len));
+    if (pooledproxy_trailers_set(fw->r, fields, nfields))
+        pooledproxy_forward_pass(fw, true); /* a whole body would get a Content-Length in place of chunks */
 }
 
 apr_status_t pooledproxy_forward_pass(pp_forward_t *fw, bool flush)
