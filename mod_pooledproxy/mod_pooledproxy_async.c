@@ -201,6 +201,14 @@ static void request_run(pp_lease_t *lease, request_rec *r)
         request_die(lease, rc);
 }
 
+/* The client was told that the connection stays: when the child is to end, its next request may be on its way already. */
+static pp_time_t idle_time(const pp_lease_t *lease)
+{
+    pp_time_t keep_alive = pooledproxy_next_keep_alive(lease);
+
+    return pooledproxy_engine_is_stopping() && keep_alive > PP_LEASE_GRACE ? PP_LEASE_GRACE : keep_alive;
+}
+
 /* Between two requests with nothing left to write. */
 static void lease_step_idle(pp_lease_t *lease)
 {
@@ -215,7 +223,7 @@ static void lease_step_idle(pp_lease_t *lease)
         break; /* given back */
     case PP_READ_WAIT:
         if (!lease->idle)
-            lease->idle_until = pp_loop_now(lease->shard->loop) + pooledproxy_next_keep_alive(lease);
+            lease->idle_until = pp_loop_now(lease->shard->loop) + idle_time(lease);
         lease->idle = true;
         break;
     }
@@ -229,7 +237,7 @@ static void lease_step(pp_lease_t *lease)
     }
     if (lease->congested)
         return;
-    if (lease->c->keepalive != AP_CONN_KEEPALIVE || lease->c->aborted || pooledproxy_engine_is_stopping())
+    if (lease->c->keepalive != AP_CONN_KEEPALIVE || lease->c->aborted)
         pooledproxy_lease_give(lease, PP_NEXT_LINGER);
     else if (!lease->loop_may_read)
         pooledproxy_lease_give(lease, PP_NEXT_KEEPALIVE);

@@ -395,12 +395,14 @@ void pooledproxy_lease_deadline(pp_lease_t *lease, pp_time_t when)
 void pooledproxy_lease_return_idle(pp_shard_t *shard)
 {
     struct pp_lease_ring_t *ring = ring_of(shard);
-    pp_lease_t *lease, *next;
+    pp_time_t last = pp_loop_now(shard->loop) + PP_LEASE_GRACE;
 
-    for (lease = APR_RING_FIRST(ring); lease != APR_RING_SENTINEL(ring, pp_lease_t, link); lease = next) {
-        next = APR_RING_NEXT(lease, link);
-        if (lease->idle)
-            pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+    for (pp_lease_t *lease = APR_RING_FIRST(ring); lease != APR_RING_SENTINEL(ring, pp_lease_t, link);
+         lease = APR_RING_NEXT(lease, link)) {
+        if (!lease->idle || lease->idle_until <= last)
+            continue;
+        lease->idle_until = last;
+        pooledproxy_lease_deadline(lease, last);
     }
 }
 

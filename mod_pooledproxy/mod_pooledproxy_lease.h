@@ -101,7 +101,8 @@ void pooledproxy_lease_want(pp_lease_t *lease, apr_int16_t events);
 /* Loop: on_deadline at this moment; 0: never. */
 void pooledproxy_lease_deadline(pp_lease_t *lease, pp_time_t when);
 
-/* Loop, at child_stopping: idle leases go back to be closed. */
+/* Loop, at child_stopping: idle leases go back to be closed, after a moment for a request that may be on its way. */
+#define PP_LEASE_GRACE PP_SEC(1)
 void pooledproxy_lease_return_idle(pp_shard_t *shard);
 
 /* Registers the hooks; `user` serves all leases. `is_wanted`: may this fresh connection be leased at all? */

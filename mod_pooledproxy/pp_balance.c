@@ -37,20 +37,6 @@ static uint64_t next_random(pp_balance_t *balance)
     return mix(balance->random += 0x9e3779b97f4a7c15ull);
 }
 
-pp_balance_t *pp_balance_create(const pp_upstream_t *upstream, unsigned seed, apr_pool_t *p)
-{
-    pp_balance_t *balance = apr_pcalloc(p, sizeof(*balance));
-
-    balance->upstream = upstream;
-    balance->random = mix(seed + 1);
-    balance->slots = apr_pcalloc(p, sizeof(slot_t) * (size_t)upstream->nservers);
-    for (int i = 0; i < upstream->nservers; i++) {
-        const char *key = upstream->servers[i]->key;
-        balance->slots[i].id = pp_balance_hash(key, strlen(key));
-    }
-    return balance;
-}
-
 static bool may_take(const pp_balance_t *balance, int i, bool backup, const int *tried, int ntried)
 {
     const pp_server_t *server = balance->upstream->servers[i];
@@ -175,6 +161,24 @@ int pp_balance_pick(pp_balance_t *balance, uint64_t hash, const int *tried, int 
     default:
         return pick_roundrobin(balance, list, n);
     }
+}
+
+pp_balance_t *pp_balance_create(const pp_upstream_t *upstream, unsigned seed, apr_pool_t *p)
+{
+    pp_balance_t *balance = apr_pcalloc(p, sizeof(*balance));
+    unsigned sum = 0;
+
+    balance->upstream = upstream;
+    balance->random = mix(seed + 1);
+    balance->slots = apr_pcalloc(p, sizeof(slot_t) * (size_t)upstream->nservers);
+    for (int i = 0; i < upstream->nservers; i++) {
+        const char *key = upstream->servers[i]->key;
+        balance->slots[i].id = pp_balance_hash(key, strlen(key));
+        sum += (unsigned)weight(balance, i);
+    }
+    for (unsigned skip = sum ? seed % sum : 0; skip > 0; skip--)
+        pp_balance_pick(balance, 0, NULL, 0);
+    return balance;
 }
 
 void pp_balance_begin(pp_balance_t *balance, int server)
