@@ -1,6 +1,6 @@
 /* mod_pooledproxy_async: what a loop does with a leased connection, up to the end of each request.
  *
- * Threads: the loop's, but for on_worker, on_lost and the two functions called from the handler.
+ * Threads: the loop's, but for the functions called from the handler.
  * Every way out of a callback leads to lease_continue(), which goes on with the connection as far as it can without waiting.
  */
 #include "mod_pooledproxy_async.h"
@@ -17,6 +17,7 @@
 #include "mod_pooledproxy_engine.h"
 #include "mod_pooledproxy_next.h"
 #include "mod_pooledproxy_safety.h"
+#include "mod_pooledproxy_worker.h"
 
 APLOG_USE_MODULE(pooledproxy);
 
@@ -30,6 +31,8 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
     pp_forward_t *fw = self;
     apr_status_t status = APR_EAGAIN;
 
+    if (fw->channel)
+        return pooledproxy_channel_read(fw->channel, data, len, err);
     if (!fw->bounced) {
         apr_socket_timeout_set(fw->lease->twin, 0); /* filters may have set another */
         status = pooledproxy_forward_read(fw, APR_NONBLOCK_READ, data, len, err);
@@ -59,7 +62,7 @@ static void on_head(void *self, const pp_h1_response_t *resp)
     pooledproxy_forward_head(fw, resp);
     if (fw->tunnel || pooledproxy_safety_may_write(fw->r))
         return;
-    fw->channel = pooledproxy_channel_create(&fw->call, true);
+    fw->channel = pooledproxy_channel_create(&fw->call, true, fw->body_waits);
     fw->lease->loop_may_read = false; /* what the filters do at the end of the request is the worker's, too */
     pooledproxy_lease_give(fw->lease, PP_NEXT_DELIVER);
 }
@@ -365,47 +368,9 @@ static void on_revoked(pp_lease_t *lease)
         pooledproxy_channel_done(fw->channel, PP_ERR_client_timeout);
 }
 
-static void on_lost(pp_lease_t *lease)
-{
-    pp_forward_t *fw = lease->work;
-    request_rec *r = lease->r;
-
-    lease->c->aborted = 1;
-    lease->r = NULL;
-    lease->work = NULL;
-    if (fw)
-        pooledproxy_forward_end(fw, fw->err != PP_OK ? fw->err : PP_ERR_client_gone);
-    ap_process_request_after_handler(r);
-}
-
-/* On a worker: what the loop could not do. */
-static void on_worker(pp_lease_t *lease, pp_next_t next)
-{
-    request_rec *r = lease->r;
-    pp_forward_t *fw = lease->work;
-    int rc = lease->die_status;
-
-    lease->r = NULL;
-    lease->work = NULL;
-    lease->c->cs->state = CONN_STATE_HANDLER;
-    if (next == PP_NEXT_PROCESS) {
-        ap_process_async_request(r);
-        return;
-    }
-    if (next == PP_NEXT_INVOKE)
-        rc = ap_invoke_handler(r);
-    else if (next == PP_NEXT_DELIVER)
-        rc = pooledproxy_blocking_deliver(fw);
-    if (rc == SUSPENDED) {
-        lease->c->cs->state = CONN_STATE_SUSPENDED;
-        return;
-    }
-    ap_die(rc, r);
-    ap_process_request_after_handler(r);
-}
-
-const pp_lease_user_t pooledproxy_async_user = { on_arrive, on_client,  on_deadline, may_bounce,
-                                                 on_revoked, on_worker, on_lost };
+const pp_lease_user_t pooledproxy_async_user = {
+    on_arrive, on_client, on_deadline, may_bounce, on_revoked, pooledproxy_worker_go_on, pooledproxy_worker_end_lost
+};
 
 /* ---- from the handler ---- */
 
@@ -432,5 +397,19 @@ int pooledproxy_async_forward(pp_lease_t *lease, pp_forward_t *fw)
         lease->work = fw;
     else
         pooledproxy_lease_leave(lease, fw->r, fw);
+    return SUSPENDED;
+}
+
+int pooledproxy_async_decline(pp_forward_t *fw)
+{
+    conn_rec *c = fw->r->connection;
+    pp_lease_t *lease = c->master ? NULL : pooledproxy_lease_of(c);
+
+    if (!lease || !lease->out)
+        return pooledproxy_blocking_forward(fw);
+    if (lease->r != fw->r) /* the document for an error that was found while a request was read */
+        return HTTP_INTERNAL_SERVER_ERROR;
+    lease->work = fw;
+    pooledproxy_lease_give(lease, PP_NEXT_FORWARD);
     return SUSPENDED;
 }

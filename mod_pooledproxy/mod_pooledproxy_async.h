@@ -15,4 +15,8 @@ pp_lease_t *pooledproxy_async_lease(request_rec *r, const pp_match_t *match);
  * SUSPENDED for the handler to return. */
 int pooledproxy_async_forward(pp_lease_t *lease, pp_forward_t *fw);
 
+/* In the handler: what no loop may do is done by the calling thread (returns OK or an HTTP status), or, when that is a loop's, by a
+ * worker that gets the connection (returns SUSPENDED). */
+int pooledproxy_async_decline(pp_forward_t *fw);
+
 #endif

@@ -152,10 +152,16 @@ static void check_body_timeout(pump_t *pump)
         pump_cancel(pump, PP_ERR_client_timeout);
 }
 
+/* Does input mean that the client gave up? Not when it has said all it may, or has sent more than was asked for. */
+static bool may_give_up(const pump_t *pump)
+{
+    return !pump->body_open && !pump->client_sent && !(pump->fw->tunnel && pump->fw->in_eof);
+}
+
 static void pump_wait(pump_t *pump, bool wants_body)
 {
     bool for_body = pump->body_open && wants_body;
-    int fd = for_body || (!pump->body_open && !pump->client_sent) ? pump->client_fd : -1;
+    int fd = for_body || may_give_up(pump) ? pump->client_fd : -1;
     int tick = pump->client_fd >= 0 ? 1000 : for_body ? BODY_TICK_MSEC : TICK_MSEC;
     bool readable;
 
@@ -220,14 +226,14 @@ int pooledproxy_blocking_forward(pp_forward_t *fw)
 
     fw->call.front = &blocking_front;
     fw->call.on_done = on_call_done;
-    fw->channel = pooledproxy_channel_create(&fw->call, false);
+    fw->channel = pooledproxy_channel_create(&fw->call, false, false);
     pooledproxy_channel_start(fw->channel);
     return pump_to_end(&pump);
 }
 
 int pooledproxy_blocking_deliver(pp_forward_t *fw)
 {
-    pump_t pump = { .fw = fw };
+    pump_t pump = { .fw = fw, .body_open = fw->call.request.has_body && !fw->in_eof };
 
     return pump_to_end(&pump);
 }

@@ -30,6 +30,7 @@ struct pp_channel_t {
     bytes_t body;                 /* request data for the loop */
     bool body_eof;
     bool body_wanted;             /* the loop's exchange waits for more */
+    bool body_asked;              /* it has done with what it had before there was a channel */
     bool paused;
     bool done;
     pp_err_t err;
@@ -87,7 +88,7 @@ static void loop_tell(pp_channel_t *channel)
     pp_loop_post(channel->call->shard->loop, &channel->task);
 }
 
-pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started)
+pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started, bool body_waits)
 {
     pp_channel_t *channel = calloc(1, sizeof(*channel));
 
@@ -97,6 +98,8 @@ pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started)
     channel->call = call;
     channel->waiting_fd = -1;
     channel->started = started;
+    channel->body_asked = !started || body_waits;
+    channel->body_wanted = body_waits;
     return channel;
 }
 
@@ -236,8 +239,9 @@ apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, 
     else
         status = channel->body_eof ? APR_EOF : APR_EAGAIN;
     channel->body_wanted = status == APR_EAGAIN;
-    if (status == APR_SUCCESS)
-        thread_tell(channel); /* there is room again */
+    if (status == APR_SUCCESS || !channel->body_asked)
+        thread_tell(channel); /* there is room (again) */
+    channel->body_asked = true;
     pthread_mutex_unlock(&channel->mutex);
     *data = channel->sending.start;
     *len = channel->sending.len;
@@ -279,7 +283,7 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
         if (channel->paused && !channel->done)
             loop_tell(channel);
     }
-    received->wants_body = !channel->body_eof && channel->body.len < BODY_HIGH && !channel->done;
+    received->wants_body = channel->body_asked && !channel->body_eof && channel->body.len < BODY_HIGH && !channel->done;
     pthread_mutex_unlock(&channel->mutex);
     received->data = channel->taken.start;
     received->len = channel->taken.len;

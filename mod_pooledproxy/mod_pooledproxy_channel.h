@@ -12,8 +12,8 @@
 
 typedef struct pp_channel_t pp_channel_t;
 
-/* Any thread. `started`: the call runs already. Never fails (out of memory aborts, as in httpd). */
-pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started);
+/* Any thread, or, for a call that runs already, its loop; `body_waits`: such a call waits for more of the request's body. Never fails (out of memory aborts, as in httpd). */
+pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started, bool body_waits);
 void pooledproxy_channel_free(pp_channel_t *channel);
 
 /* ---- the loop's side ---- */

@@ -5,7 +5,6 @@
 #include <http_protocol.h>
 
 #include "mod_pooledproxy_async.h"
-#include "mod_pooledproxy_blocking.h"
 #include "mod_pooledproxy_engine.h"
 
 APLOG_USE_MODULE(pooledproxy);
@@ -31,10 +30,10 @@ int pooledproxy_handler(request_rec *r)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "pooledproxy: no event loop runs in this process");
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    status = pooledproxy_forward_create(r, match, shard, lease != NULL, &fw);
+    status = pooledproxy_forward_create(r, match, shard, lease && !lease->out, &fw);
     if (status != OK)
         return status;
     if (lease && fw->body_kind != PP_REQUEST_BODY_CHUNKED)
         return pooledproxy_async_forward(lease, fw);
-    return pooledproxy_blocking_forward(fw);
+    return pooledproxy_async_decline(fw);
 }

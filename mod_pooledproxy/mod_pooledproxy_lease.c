@@ -330,6 +330,8 @@ void pooledproxy_lease_give(pp_lease_t *lease, pp_next_t next)
     assert(lease->out);
     lease_detach(lease);
     lease->next = next;
+    if (next != PP_NEXT_RENEW)
+        lease->idle = false;
     lease->c->cs->state = STATE_WAITIO;
     /* Not before this round has ended: it may hold an event of the client's socket still. */
     lease->task.run = on_depart_task;

@@ -24,6 +24,7 @@ typedef enum pp_next_t {
     PP_NEXT_RENEW,   /* lease again at once: the MPM's Timeout must not run out */
     PP_NEXT_PROCESS, /* lease->r is read: process it */
     PP_NEXT_INVOKE,  /* lease->r is processed: invoke its handler */
+    PP_NEXT_FORWARD, /* lease->work is ready to be forwarded, but not by a loop */
     PP_NEXT_DELIVER, /* the response goes through filters that may block */
     PP_NEXT_DIE      /* lease->r is answered with the error lease->die_status */
 } pp_next_t;
@@ -37,7 +38,7 @@ typedef struct pp_lease_user_t {
     void (*on_deadline)(pp_lease_t *lease);     /* loop: the moment set by pooledproxy_lease_deadline() has come */
     bool (*may_bounce)(pp_lease_t *lease);      /* loop: about to be renewed; from here to on_arrive the connection is not the loop's */
     void (*on_revoked)(pp_lease_t *lease);      /* loop: the MPM takes the connection back for good; end what runs */
-    void (*on_worker)(pp_lease_t *lease, pp_next_t next); /* worker: do PROCESS, INVOKE, DELIVER, DIE; leaves c->cs->state set */
+    void (*on_worker)(pp_lease_t *lease, pp_next_t next); /* worker: do PROCESS, INVOKE, FORWARD, DELIVER, DIE; leaves c->cs->state set */
     void (*on_lost)(pp_lease_t *lease);         /* worker: the connection is closed while lease->r is unfinished: end it */
 } pp_lease_user_t;
 

@@ -96,7 +96,7 @@ static bool may_run(const pp_lease_t *lease, request_rec *r)
 {
     const pp_server_conf_t *conf = pooledproxy_server_conf(r->server);
 
-    if (!conf->enabled || apr_table_get(r->headers_in, "Transfer-Encoding"))
+    if (!conf->enabled || apr_table_get(r->headers_in, "Transfer-Encoding") || !pooledproxy_safety_may_process(r))
         return false;
     if (lease->last_prefix)
         return strncmp(r->uri, lease->last_prefix, strlen(lease->last_prefix)) == 0;

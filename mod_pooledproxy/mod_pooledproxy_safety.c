@@ -38,6 +38,8 @@ static const char *const modules_that_compute[] = {
 };
 
 static bool may_read;
+static bool may_log;
+static bool has_auth;
 
 static bool is_listed(const char *name, const char *const *list)
 {
@@ -59,6 +61,7 @@ static bool is_listed(const char *name, const char *const *list)
             if (!is_listed(link[i].szName, modules_that_compute))                                       \
                 APR_ARRAY_PUSH(unknown, const char *) = link[i].szName;                                 \
     }
+SURVEY(pre_read_request)
 SURVEY(post_read_request)
 SURVEY(translate_name)
 SURVEY(pre_translate_name)
@@ -66,6 +69,8 @@ SURVEY(map_to_storage)
 SURVEY(header_parser)
 SURVEY(access_checker)
 SURVEY(access_checker_ex)
+SURVEY(check_user_id)
+SURVEY(auth_checker)
 SURVEY(type_checker)
 SURVEY(fixups)
 SURVEY(insert_filter)
@@ -78,6 +83,7 @@ static apr_array_header_t *unknown_modules(apr_pool_t *p)
     apr_array_header_t *unknown = apr_array_make(p, 4, sizeof(const char *));
 
     survey_create_request(unknown);
+    survey_pre_read_request(unknown);
     survey_post_read_request(unknown);
     survey_quick_handler(unknown);
     survey_pre_translate_name(unknown);
@@ -86,6 +92,8 @@ static apr_array_header_t *unknown_modules(apr_pool_t *p)
     survey_header_parser(unknown);
     survey_access_checker(unknown);
     survey_access_checker_ex(unknown);
+    survey_check_user_id(unknown);
+    survey_auth_checker(unknown);
     survey_type_checker(unknown);
     survey_fixups(unknown);
     survey_insert_filter(unknown);
@@ -100,11 +108,14 @@ typedef struct blocking_directive_t {
     const char *argument; /* a part of its arguments, or NULL: any but "off" */
 } blocking_directive_t;
 
+/* ErrorDocument: for what is found wrong while a request is read httpd runs the request for its document at once. */
 static const blocking_directive_t blocking_directives[] = {
     { "RewriteMap", "prg:" },        { "RewriteMap", "dbd:" },         { "RewriteMap", "fastdbd:" }, { "HostnameLookups", NULL },
     { "Require", "host " },          { "Require", "forward-dns" },     { "Require", "dbd" },         { "Require", "ldap" },
     { "IdentityCheck", NULL },       { "AuthzProviderAlias", "" },     { "Allow", "from" },          { "Deny", "from" },
     { "SSLVerifyClient", "require" }, { "UseCanonicalName", "DNS" },
+    { "ErrorDocument", "400 /" },    { "ErrorDocument", "414 /" },     { "ErrorDocument", "417 /" }, { "ErrorDocument", "421 /" },
+    { "ErrorDocument", "501 /" },    { "ErrorDocument", "505 /" },
 };
 
 static const char *blocking_directive(const ap_directive_t *directive)
@@ -123,10 +134,14 @@ static const char *survey_tree(const ap_directive_t *directive)
 {
     const char *found = NULL;
 
-    for (; directive && !found; directive = directive->next) {
-        found = blocking_directive(directive);
-        if (!found && directive->first_child)
-            found = survey_tree(directive->first_child);
+    for (; directive; directive = directive->next) {
+        has_auth |= !ap_cstr_casecmp(directive->directive, "AuthType") && ap_cstr_casecmp(directive->args, "None");
+        if (!found)
+            found = blocking_directive(directive);
+        if (directive->first_child) {
+            const char *within = survey_tree(directive->first_child);
+            found = found ? found : within;
+        }
     }
     return found;
 }
@@ -142,10 +157,13 @@ static bool timeouts_differ(const server_rec *s)
 
 void pooledproxy_safety_survey(server_rec *s, apr_pool_t *ptemp)
 {
-    apr_array_header_t *unknown = unknown_modules(ptemp);
-    const char *directive = survey_tree(ap_conftree);
-    const char *why = NULL;
+    apr_array_header_t *unknown = unknown_modules(ptemp), *unknown_loggers = apr_array_make(ptemp, 1, sizeof(const char *));
+    const char *directive, *why = NULL;
 
+    has_auth = false;
+    directive = survey_tree(ap_conftree);
+    survey_log_transaction(unknown_loggers);
+    may_log = unknown_loggers->nelts == 0;
     if (unknown->nelts)
         why = apr_psprintf(ptemp, "module %s is not known not to block", APR_ARRAY_IDX(unknown, 0, const char *));
     else if (directive)
@@ -162,6 +180,11 @@ bool pooledproxy_safety_may_read(void)
     return may_read;
 }
 
+bool pooledproxy_safety_may_process(const request_rec *r)
+{
+    return !has_auth || !apr_table_get(r->headers_in, "Authorization");
+}
+
 bool pooledproxy_safety_may_read_after(const request_rec *r)
 {
     return may_read && !r->user && !r->ap_auth_type;
@@ -172,7 +195,7 @@ bool pooledproxy_safety_may_write(const request_rec *r)
     for (const ap_filter_t *f = r->output_filters; f; f = f->next)
         if (!is_listed(f->frec->name, filters_that_compute))
             return false;
-    return true;
+    return may_log;
 }
 
 bool pooledproxy_safety_may_die(request_rec *r)

@@ -12,10 +12,13 @@ void pooledproxy_safety_survey(server_rec *s, apr_pool_t *ptemp);
 /* May requests be read and processed on a loop at all? If not, each begins on a worker; waiting for the backend is the loop's still. */
 bool pooledproxy_safety_may_read(void);
 
+/* May r, which was just read, be processed on a loop? Not when httpd is to check a password: a provider may block, a hash takes time. */
+bool pooledproxy_safety_may_process(const request_rec *r);
+
 /* May the next request on the connection that r came on begin on a loop? Not where r was authenticated: a provider may block. */
 bool pooledproxy_safety_may_read_after(const request_rec *r);
 
-/* May r's response be passed through its output filters on a loop? */
+/* May r's response be passed through its output filters, and r be logged, on a loop? */
 bool pooledproxy_safety_may_write(const request_rec *r);
 
 /* May an error of r be answered on a loop? Not where an ErrorDocument may make it another request. */

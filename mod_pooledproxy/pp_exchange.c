@@ -1,5 +1,5 @@
 /* pp_exchange: the state machine of one attempt. Functions that may end it return whether it goes on: after `false` it is gone. */
-#include "pp_exchange.h"
+#include "pp_exchange_own.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,9 +8,6 @@
 #include "pp_log.h"
 
 #define INTERIM_MAX 32
-#define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
-
-enum { OUT_HEAD, OUT_CHUNK_HEAD, OUT_DATA, OUT_CHUNK_END, OUT_COUNT };
 
 static bool has_ended(const pp_exchange_t *x)
 {
@@ -51,158 +48,20 @@ static pp_close_t close_reason(const pp_exchange_t *x, pp_err_t err)
     }
 }
 
-static bool is_sent(const pp_exchange_t *x)
-{
-    for (int i = 0; i < OUT_COUNT; i++)
-        if (x->out[i].iov_len)
-            return false;
-    return x->body_done;
-}
-
-/* The end. Always returns false: `return x_end(...)`. */
-static bool x_end(pp_exchange_t *x, pp_err_t err)
+/* The end. Always returns false: `return pp_exchange_end(...)`. */
+bool pp_exchange_end(pp_exchange_t *x, pp_err_t err)
 {
     pp_exchange_end_t end;
     char *held = x->held; /* the body's first data may lie behind the head in it */
 
     end.err = err;
-    end.reusable = err == PP_OK && x->server_keeps && !x->past_end && !x->tunnel && is_sent(x) && !x->send_dead;
+    end.reusable = err == PP_OK && x->server_keeps && !x->past_end && !x->tunnel && pp_exchange_is_sent(x) && !x->send_dead;
     end.close_reason = close_reason(x, err);
     let_go(x);
     x->held = NULL;
     x->on_end(x, &end);
     free(held);
     return false;
-}
-
-/* ---- which time-out rules now ---- */
-
-static void alarm_set(pp_exchange_t *x, pp_time_t timeout, pp_err_t err)
-{
-    x->alarm_err = err;
-    pp_conn_alarm(x->conn, timeout ? pp_loop_now(x->conn->loop) + timeout : 0);
-}
-
-static void alarm_choose(pp_exchange_t *x)
-{
-    bool unsent = false;
-
-    for (int i = 0; i < OUT_COUNT; i++)
-        unsent |= x->out[i].iov_len > 0;
-    if (unsent && !x->send_dead)
-        alarm_set(x, x->timeouts->write, PP_ERR_write_timeout);
-    else if (x->expect_hold)
-        alarm_set(x, EXPECT_WAIT, PP_OK);
-    else if (x->tunnel || (x->head_seen && !x->paused))
-        alarm_set(x, x->timeouts->read, PP_ERR_read_timeout);
-    else if (!x->head_seen && (x->body_done || x->send_dead))
-        alarm_set(x, x->timeouts->first_byte, PP_ERR_first_byte_timeout);
-    else
-        alarm_set(x, 0, PP_OK); /* it is the client that is waited for */
-}
-
-static void want_choose(pp_exchange_t *x)
-{
-    apr_int16_t events = x->paused ? 0 : APR_POLLIN;
-
-    for (int i = 0; i < OUT_COUNT && !x->send_dead; i++)
-        if (x->out[i].iov_len)
-            events |= APR_POLLOUT;
-    pp_conn_want(x->conn, events);
-}
-
-/* ---- sending ---- */
-
-static void out_set(pp_exchange_t *x, int part, const void *data, size_t len)
-{
-    x->out[part].iov_base = (void *)data;
-    x->out[part].iov_len = len;
-}
-
-static void out_queue_data(pp_exchange_t *x, const char *data, size_t len)
-{
-    if (x->request->chunked && !x->tunnel) {
-        out_set(x, OUT_CHUNK_HEAD, x->chunk_head, pp_h1_chunk_head(x->chunk_head, len));
-        out_set(x, OUT_CHUNK_END, "\r\n", 2);
-    }
-    out_set(x, OUT_DATA, data, len);
-}
-
-static void body_eof(pp_exchange_t *x)
-{
-    x->body_done = true;
-    if (x->tunnel)
-        pp_conn_shutdown_write(x->conn);
-    else if (x->request->chunked)
-        out_set(x, OUT_DATA, PP_H1_LAST_CHUNK, sizeof(PP_H1_LAST_CHUNK) - 1);
-}
-
-/* Queues the next piece of the body when the last one is gone. */
-static bool body_fill(pp_exchange_t *x)
-{
-    const char *data;
-    size_t len;
-    pp_err_t err = PP_ERR_client_gone;
-    apr_status_t status;
-
-    if (x->body_done || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
-        return true;
-    x->body_touched = true;
-    status = x->front->body_read(x->front_self, &data, &len, &err);
-    if (x->fail)
-        return x_end(x, x->fail);
-    x->body_waits = status == APR_EAGAIN;
-    if (status == APR_SUCCESS)
-        out_queue_data(x, data, len);
-    else if (status == APR_EOF)
-        body_eof(x);
-    else if (!x->body_waits)
-        return x_end(x, err);
-    return true;
-}
-
-static void out_advance(pp_exchange_t *x, size_t n)
-{
-    x->sent += n;
-    for (int i = 0; i < OUT_COUNT && n; i++) {
-        size_t take = n < x->out[i].iov_len ? n : x->out[i].iov_len;
-        x->out[i].iov_base = (char *)x->out[i].iov_base + take;
-        x->out[i].iov_len -= take;
-        n -= take;
-    }
-}
-
-static apr_status_t out_write(pp_exchange_t *x, size_t *written)
-{
-    struct iovec vec[OUT_COUNT];
-    int nvec = 0;
-
-    *written = 0;
-    for (int i = 0; i < OUT_COUNT; i++)
-        if (x->out[i].iov_len)
-            vec[nvec++] = x->out[i];
-    return nvec ? pp_conn_writev(x->conn, vec, nvec, written) : APR_EOF;
-}
-
-/* Writes until all is sent, the socket is full, or the client has no more for now. */
-static bool send_step(pp_exchange_t *x)
-{
-    size_t written;
-    apr_status_t status;
-
-    while (!x->send_dead) {
-        if (!body_fill(x))
-            return false;
-        status = out_write(x, &written);
-        out_advance(x, written);
-        if (status == APR_EAGAIN || status == APR_EOF)
-            break;
-        if (status != APR_SUCCESS)
-            x->send_dead = true; /* what it may have answered is still to be read */
-    }
-    want_choose(x);
-    alarm_choose(x);
-    return true;
 }
 
 /* ---- receiving ---- */
@@ -217,7 +76,7 @@ static pp_err_t error_of_close(const pp_exchange_t *x, bool orderly)
         return PP_ERR_closed_in_head;
     if (x->reused)
         return PP_ERR_stale;
-    return is_sent(x) ? PP_ERR_closed_no_answer : PP_ERR_reset_on_send;
+    return pp_exchange_is_sent(x) ? PP_ERR_closed_no_answer : PP_ERR_reset_on_send;
 }
 
 static bool body_end(pp_exchange_t *x)
@@ -227,7 +86,7 @@ static bool body_end(pp_exchange_t *x)
 
     if (n && x->front->on_trailers)
         x->front->on_trailers(x->front_self, fields, n);
-    return x_end(x, x->fail);
+    return pp_exchange_end(x, x->fail);
 }
 
 static bool take_body(pp_exchange_t *x, const char *in, size_t len)
@@ -240,13 +99,13 @@ static bool take_body(pp_exchange_t *x, const char *in, size_t len)
     do {
         status = pp_h1_body_decode(&x->body, in, len, &used, &data, &data_len, &err);
         if (status == APR_EINVAL)
-            return x_end(x, err);
+            return pp_exchange_end(x, err);
         in += used;
         len -= used;
         if (data_len)
             x->front->on_data(x->front_self, data, data_len);
         if (x->fail)
-            return x_end(x, x->fail);
+            return pp_exchange_end(x, x->fail);
     } while (status == APR_SUCCESS && len);
     if (status == APR_EOF) {
         x->past_end = len > 0;
@@ -258,28 +117,28 @@ static bool take_body(pp_exchange_t *x, const char *in, size_t len)
 static bool batch_end(pp_exchange_t *x, bool drained)
 {
     x->front->on_batch(x->front_self, drained);
-    return x->fail ? x_end(x, x->fail) : true;
+    return x->fail ? pp_exchange_end(x, x->fail) : true;
 }
 
 static bool take_tunnel(pp_exchange_t *x, const char *in, size_t len)
 {
     if (len)
         x->front->on_data(x->front_self, in, len);
-    return x->fail ? x_end(x, x->fail) : true;
+    return x->fail ? pp_exchange_end(x, x->fail) : true;
 }
 
 /* An interim response: RFC 9110 section 15.2. */
 static bool take_interim(pp_exchange_t *x, const pp_h1_response_t *resp)
 {
     if (++x->ninterim > INTERIM_MAX)
-        return x_end(x, PP_ERR_too_many_interim);
+        return pp_exchange_end(x, PP_ERR_too_many_interim);
     if (resp->status != 100) {
         x->front->on_interim(x->front_self, resp);
-        return x->fail ? x_end(x, x->fail) : true;
+        return x->fail ? pp_exchange_end(x, x->fail) : true;
     }
     if (x->expect_hold) {
         x->expect_hold = false;
-        return send_step(x);
+        return pp_exchange_send(x);
     }
     return true;
 }
@@ -303,7 +162,7 @@ static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
         tunnel_begin(x);
     x->front->on_head(x->front_self, resp);
     if (x->fail)
-        return x_end(x, x->fail);
+        return pp_exchange_end(x, x->fail);
     return true;
 }
 
@@ -335,7 +194,7 @@ static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool draine
             return true;
         }
         if (status != APR_SUCCESS)
-            return x_end(x, err);
+            return pp_exchange_end(x, err);
         in += head_len;
         len -= head_len;
         if (resp.status >= 200 || resp.framing == PP_FRAMING_TUNNEL) {
@@ -346,11 +205,11 @@ static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool draine
         }
     }
     if (x->tunnel)
-        return take_tunnel(x, in, len) && batch_end(x, drained) && send_step(x);
+        return take_tunnel(x, in, len) && batch_end(x, drained) && pp_exchange_send(x);
     if (!take_body(x, in, len) || !batch_end(x, drained))
         return false;
-    want_choose(x);
-    alarm_choose(x);
+    pp_exchange_want(x);
+    pp_exchange_alarm(x);
     return true;
 }
 
@@ -376,7 +235,7 @@ static bool recv_step(pp_exchange_t *x)
     if (status == APR_EAGAIN)
         return true;
     if (status != APR_SUCCESS)
-        return x_end(x, error_of_close(x, status == APR_EOF));
+        return pp_exchange_end(x, error_of_close(x, status == APR_EOF));
     if (!x->any_byte) {
         x->any_byte = true;
         x->first_byte_at = pp_loop_now(x->conn->loop);
@@ -385,7 +244,7 @@ static bool recv_step(pp_exchange_t *x)
         return buf != pp_loop_scratch(x->conn->loop) ? take_heads(x, x->held, x->held_len + len, drained)
                                                       : take_heads(x, buf, len, drained);
     if (!x->paused)
-        alarm_choose(x);
+        pp_exchange_alarm(x);
     return (x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) && batch_end(x, drained);
 }
 
@@ -395,14 +254,14 @@ static bool recv_step(pp_exchange_t *x)
 static void deaf_until_resume(pp_exchange_t *x)
 {
     x->send_dead = true;
-    want_choose(x);
+    pp_exchange_want(x);
 }
 
 static void on_exchange_event(pp_conn_t *conn, apr_int16_t events)
 {
     pp_exchange_t *x = conn->holder;
 
-    if ((events & APR_POLLOUT) && !send_step(x))
+    if ((events & APR_POLLOUT) && !pp_exchange_send(x))
         return;
     if (!x->paused && (events & ~APR_POLLOUT))
         recv_step(x);
@@ -416,10 +275,10 @@ static void on_exchange_alarm(pp_conn_t *conn)
 
     if (x->expect_hold) {
         x->expect_hold = false;
-        send_step(x);
+        pp_exchange_send(x);
         return;
     }
-    x_end(x, x->alarm_err);
+    pp_exchange_end(x, x->alarm_err);
 }
 
 /* ---- the public side ---- */
@@ -429,18 +288,18 @@ void pp_exchange_start(pp_exchange_t *x, pp_conn_t *conn)
     x->conn = conn;
     x->body_done = !x->request->has_body;
     x->expect_hold = x->request->has_body && x->request->expect_continue;
-    out_set(x, OUT_HEAD, x->request->head, x->request->head_len);
+    pp_exchange_out(x, OUT_HEAD, x->request->head, x->request->head_len);
     conn->holder = x;
     conn->on_event = on_exchange_event;
     conn->on_timer = on_exchange_alarm;
-    send_step(x);
+    pp_exchange_send(x);
 }
 
 void pp_exchange_body_ready(pp_exchange_t *x)
 {
     if (!has_ended(x) && x->body_waits) {
         x->body_waits = false;
-        send_step(x);
+        pp_exchange_send(x);
     }
 }
 
@@ -449,8 +308,8 @@ void pp_exchange_pause(pp_exchange_t *x)
     if (has_ended(x) || x->paused)
         return;
     x->paused = true;
-    want_choose(x);
-    alarm_choose(x);
+    pp_exchange_want(x);
+    pp_exchange_alarm(x);
 }
 
 void pp_exchange_resume(pp_exchange_t *x)
@@ -458,8 +317,8 @@ void pp_exchange_resume(pp_exchange_t *x)
     if (has_ended(x) || !x->paused)
         return;
     x->paused = false;
-    want_choose(x);
-    alarm_choose(x);
+    pp_exchange_want(x);
+    pp_exchange_alarm(x);
 }
 
 void pp_exchange_fail(pp_exchange_t *x, pp_err_t err)

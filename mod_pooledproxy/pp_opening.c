@@ -17,7 +17,7 @@ typedef struct pp_opening_t {
     pp_task_t task;
     pp_timer_t timer;
     pp_conn_t *conn;
-    pp_time_t began, resolved;
+    pp_time_t timeout, began, resolved;
     pp_addr_t addrs[ADDRS_MAX];
     int naddrs, next;
     bool resolving;
@@ -148,13 +148,16 @@ static void opening_resolve(pp_opening_t *opening)
 
 static void on_opening_task(pp_task_t *task)
 {
-    opening_resolve(OPENING_OF(task, task));
+    pp_opening_t *opening = OPENING_OF(task, task);
+
+    if (opening->timeout)
+        pp_timer_set(opening->host->pool->loop, &opening->timer, opening->began + opening->timeout);
+    opening_resolve(opening);
 }
 
 void pp_opening_start(pp_host_t *host, pp_time_t timeout)
 {
     pp_opening_t *opening = calloc(1, sizeof(*opening));
-    pp_loop_t *loop = host->pool->loop;
 
     if (!opening)
         abort();
@@ -162,7 +165,6 @@ void pp_opening_start(pp_host_t *host, pp_time_t timeout)
     opening->began = pp_clock_now();
     opening->timer.on_timer = on_opening_timer;
     opening->task.run = on_opening_task;
-    if (timeout)
-        pp_timer_set(loop, &opening->timer, opening->began + timeout);
-    pp_loop_post(loop, &opening->task);
+    opening->timeout = timeout;
+    pp_loop_post(host->pool->loop, &opening->task);
 }

@@ -7,7 +7,6 @@
 
 #define HOSTS_BEFORE_SWEEP 64
 
-static void pool_dispatch(pp_pool_t *pool);
 static void on_idle_event(pp_conn_t *conn, apr_int16_t events);
 static void on_idle_timer(pp_timer_t *timer);
 static void on_unused_timer(pp_conn_t *conn);
@@ -104,80 +103,15 @@ static pp_host_t *host_get(pp_pool_t *pool, const pp_target_t *target)
     return host;
 }
 
-
-static int host_limit(const pp_host_t *host)
+/* How many more connections the host's own limit allows; without one the pool's size is all that counts. */
+static int host_room(const pp_host_t *host)
 {
-    return host->target.limit ? host->target.limit : host->pool->policy->host_limit;
-}
+    int limit = host->target.limit ? host->target.limit : host->pool->policy->host_limit;
 
-static bool host_is_full(const pp_host_t *host)
-{
-    int limit = host_limit(host);
-
-    return limit && host->nbusy + host->nidle + host->nconnecting >= limit;
+    return limit ? limit - host->nbusy - host->nidle - host->nconnecting : host->pool->policy->size;
 }
 
 /* ---- waiters ---- */
-
-static void waiter_remove(pp_checkout_t *checkout)
-{
-    pp_pool_t *pool = checkout->pool;
-    pp_host_t *host = checkout->host;
-
-    APR_RING_REMOVE(checkout, link);
-    checkout->waiting = false;
-    pp_timer_remove(pool->loop, &checkout->timer);
-    pool->nwaiting--;
-    host->nwaiting--;
-    pp_stat_add(&pool->stats->waiting, -1);
-    if (checkout->served) {
-        checkout->served = false;
-        pool->nserved--;
-        host->nserved--;
-    }
-}
-
-enum { WAITER_ANY, WAITER_SERVED, WAITER_TAKES_REUSED };
-
-static bool waiter_is(const pp_checkout_t *w, int which)
-{
-    return which == WAITER_ANY || (which == WAITER_SERVED ? w->served : !w->fresh);
-}
-
-static pp_checkout_t *waiter_first(pp_host_t *host, int which)
-{
-    pp_pool_t *pool = host->pool;
-
-    if (host->nwaiting == 0)
-        return NULL;
-    for (pp_checkout_t *w = APR_RING_FIRST(&pool->waiters); w != APR_RING_SENTINEL(&pool->waiters, pp_checkout_t, link);
-         w = APR_RING_NEXT(w, link)) {
-        if (w->host == host && waiter_is(w, which))
-            return w;
-    }
-    return NULL;
-}
-
-static void waiter_serve(pp_checkout_t *checkout)
-{
-    checkout->served = true;
-    checkout->pool->nserved++;
-    checkout->host->nserved++;
-}
-
-/* An opening outlives the waiter it was started for: it then is on behalf of the next one. */
-static void served_pass_on(pp_host_t *host)
-{
-    if (host->nserved >= host->nconnecting || host->nserved == host->nwaiting)
-        return;
-    for (pp_checkout_t *w = APR_RING_FIRST(&host->pool->waiters);
-         w != APR_RING_SENTINEL(&host->pool->waiters, pp_checkout_t, link); w = APR_RING_NEXT(w, link)) {
-        if (w->host == host && !w->served) {
-            waiter_serve(w);
-            return;
-        }
-    }
-}
 
 static void on_waiter_timer(pp_timer_t *timer)
 {
@@ -185,7 +119,7 @@ static void on_waiter_timer(pp_timer_t *timer)
 
     if (checkout->served)
         return; /* the connect time-out rules now */
-    waiter_remove(checkout);
+    pp_waiter_remove(checkout);
     checkout->on_conn(checkout, NULL, PP_ERR_pool_timeout);
 }
 
@@ -204,12 +138,12 @@ static void conn_give(pp_conn_t *conn, pp_checkout_t *checkout, bool reused)
 static bool conn_to_waiter(pp_conn_t *conn, bool reused, pp_time_t dns_time, pp_time_t connect_time)
 {
     pp_host_t *host = conn->host;
-    pp_checkout_t *w = waiter_first(host, reused ? WAITER_TAKES_REUSED : WAITER_ANY);
+    pp_checkout_t *w = pp_waiter_first(host, reused ? WAITER_TAKES_REUSED : WAITER_ANY);
 
     if (!w)
         return false;
-    waiter_remove(w);
-    served_pass_on(host);
+    pp_waiter_remove(w);
+    pp_waiter_pass_on(host);
     conn_give(conn, w, reused);
     w->dns_time = dns_time;
     w->connect_time = connect_time;
@@ -247,7 +181,7 @@ static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
     if (status == APR_EAGAIN)
         return;
     conn_destroy(pool, conn, status == APR_SUCCESS ? PP_CLOSE_unexpected_data : PP_CLOSE_peer_closed);
-    pool_dispatch(pool);
+    pp_pool_dispatch(pool);
 }
 
 static void on_idle_timer(pp_timer_t *timer)
@@ -257,21 +191,34 @@ static void on_idle_timer(pp_timer_t *timer)
 
     assert(conn->state == CONN_IDLE);
     conn_destroy(pool, conn, PP_CLOSE_idle_timeout);
-    pool_dispatch(pool);
+    pp_pool_dispatch(pool);
 }
 
 /* ---- opening ---- */
 
-/* Room in the pool for one more: there is, or an idle connection of another host makes it. */
-static bool pool_make_room(pp_pool_t *pool, const pp_host_t *host)
+static void host_evict(pp_host_t *host)
+{
+    conn_destroy(host->pool, APR_RING_LAST(&host->idle), PP_CLOSE_evicted);
+}
+
+/* Room at the host for one more: there is, or its idle connections make it (beside those only who wants a fresh one waits). */
+static bool host_make_room(pp_host_t *host)
+{
+    while (host_room(host) <= 0 && host->nidle > 0)
+        host_evict(host);
+    return host_room(host) > 0;
+}
+
+/* Room in the pool for one more: there is, or an idle connection makes it. */
+static bool pool_make_room(pp_pool_t *pool)
 {
     if (pool->ntotal < pool->policy->size)
         return true;
     for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *other;
-        apr_hash_this(hi, NULL, NULL, (void **)&other);
-        if (other != host && other->nidle > 0) {
-            conn_destroy(pool, APR_RING_LAST(&other->idle), PP_CLOSE_evicted);
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        if (host->nidle > 0) {
+            host_evict(host);
             return true;
         }
     }
@@ -280,13 +227,13 @@ static bool pool_make_room(pp_pool_t *pool, const pp_host_t *host)
 
 static void open_for(pp_checkout_t *checkout)
 {
-    waiter_serve(checkout);
+    pp_waiter_serve(checkout);
     state_count(checkout->host, CONN_CONNECTING, +1);
     pp_opening_start(checkout->host, checkout->connect_timeout);
 }
 
 /* Starts openings for waiters, first come first, as far as the limits allow. */
-static void pool_dispatch(pp_pool_t *pool)
+void pp_pool_dispatch(pp_pool_t *pool)
 {
     pp_checkout_t *w, *next;
 
@@ -297,12 +244,16 @@ static void pool_dispatch(pp_pool_t *pool)
         next = APR_RING_NEXT(w, link);
         if (w->served)
             continue;
-        if (host_is_full(host) || host->nconnecting >= pool->policy->max_connecting) {
+        if (host->nserved < host->nconnecting) {
+            pp_waiter_serve(w); /* by the opening whose waiter is gone */
+            continue;
+        }
+        if (host->nconnecting >= pool->policy->max_connecting || !host_make_room(host)) {
             if (host->nwaiting == pool->nwaiting)
                 return; /* all wait for this host */
             continue;
         }
-        if (!pool_make_room(pool, host))
+        if (!pool_make_room(pool))
             return;
         open_for(w);
     }
@@ -319,22 +270,22 @@ void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_tim
     conn_state(conn, CONN_BUSY, "connected");
     if (!conn_to_waiter(conn, false, dns_time, connect_time))
         pp_pool_checkin(pool, &conn);
-    pool_dispatch(pool);
+    pp_pool_dispatch(pool);
 }
 
 void pp_pool_open_failed(pp_host_t *host, pp_err_t err)
 {
     pp_pool_t *pool = host->pool;
-    pp_checkout_t *w = waiter_first(host, WAITER_SERVED);
+    pp_checkout_t *w = pp_waiter_first(host, WAITER_SERVED);
 
     pp_stat_add(&pool->stats->conn_failed, 1);
     state_count(host, CONN_CONNECTING, -1);
     pp_log(PP_LOG_DEBUG, "pool %s %s: %s", pool->name, host->target.key, pp_err_row(err)->text);
     if (w) {
-        waiter_remove(w);
+        pp_waiter_remove(w);
         w->on_conn(w, NULL, err);
     }
-    pool_dispatch(pool);
+    pp_pool_dispatch(pool);
 }
 
 /* ---- the public side ---- */
@@ -372,21 +323,21 @@ static pp_conn_t *idle_take(pp_host_t *host)
     return NULL;
 }
 
-/* Is the queue full? Those who wait only for handshakes that the limits allow are not in it. */
-static bool queue_is_full(const pp_pool_t *pool)
+/* How many wait for a connection to become free. Those who wait only for handshakes that the limits allow do not count. */
+static int queue_length(const pp_pool_t *pool)
 {
-    int room = pool->policy->size - pool->ntotal;
+    int room = pool->policy->size - pool->ntotal, queued = 0, servable = 0;
 
-    return pool->nwaiting - pool->nserved >= pool->policy->queue + (room > 0 ? room : 0);
-}
-
-static void waiter_add(pp_pool_t *pool, pp_host_t *host, pp_checkout_t *checkout)
-{
-    APR_RING_INSERT_TAIL(&pool->waiters, checkout, pp_checkout_t, link);
-    checkout->waiting = true;
-    pool->nwaiting++;
-    host->nwaiting++;
-    pp_stat_add(&pool->stats->waiting, 1);
+    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        int unserved = host->nwaiting - host->nserved, at_host = host_room(host) + host->nidle;
+        int may = at_host < 0 ? 0 : at_host < unserved ? at_host : unserved;
+        servable += may;
+        queued += unserved - may;
+        room += host->nidle;
+    }
+    return queued + (servable > room ? servable - room : 0);
 }
 
 apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_checkout_t *checkout, pp_conn_t **conn, pp_err_t *err)
@@ -405,16 +356,15 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
         return APR_SUCCESS;
     }
     checkout->why_new = checkout->fresh ? "fresh" : pool->policy->keep_alive ? "no_idle" : "keepalive_off";
-    waiter_add(pool, host, checkout);
-    pool_dispatch(pool);
+    pp_waiter_add(pool, host, checkout);
+    pp_pool_dispatch(pool);
     if (checkout->served)
         return APR_EAGAIN;
-    waiter_remove(checkout);
-    if (queue_is_full(pool)) {
+    if (queue_length(pool) > pool->policy->queue) {
+        pp_waiter_remove(checkout);
         *err = PP_ERR_pool_full;
         return APR_EGENERAL;
     }
-    waiter_add(pool, host, checkout);
     pp_stat_add(&pool->stats->requests_queued, 1);
     checkout->timer.on_timer = on_waiter_timer;
     if (checkout->wait_until)
@@ -428,8 +378,8 @@ void pp_pool_cancel(pp_checkout_t *checkout)
 
     if (!checkout->waiting)
         return;
-    waiter_remove(checkout);
-    served_pass_on(host);
+    pp_waiter_remove(checkout);
+    pp_waiter_pass_on(host);
 }
 
 /* Why a connection whose exchange ended well is not kept all the same; -1: it is kept. One reason a line, in this order. */
@@ -441,8 +391,6 @@ static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
         return PP_CLOSE_keepalive_off;
     if (pool->policy->max_requests && conn->requests >= pool->policy->max_requests)
         return PP_CLOSE_max_requests;
-    if (conn->host->nwaiting == 0 && pool->nwaiting > pool->nserved && pool->ntotal >= pool->policy->size)
-        return PP_CLOSE_evicted;
     return -1;
 }
 
@@ -458,8 +406,10 @@ void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
         pp_pool_discard(pool, &conn, (pp_close_t)reason);
         return;
     }
-    if (!conn_to_waiter(conn, true, 0, 0))
+    if (!conn_to_waiter(conn, true, 0, 0)) {
         conn_idle(conn, "checkin");
+        pp_pool_dispatch(pool); /* who waits for another host may have its place */
+    }
 }
 
 void pp_pool_discard(pp_pool_t *pool, pp_conn_t **connp, pp_close_t reason)
@@ -469,7 +419,7 @@ void pp_pool_discard(pp_pool_t *pool, pp_conn_t **connp, pp_close_t reason)
     assert(conn->state == CONN_BUSY);
     *connp = NULL;
     conn_destroy(pool, conn, reason);
-    pool_dispatch(pool);
+    pp_pool_dispatch(pool);
 }
 
 void pp_pool_drain(pp_pool_t *pool)

@@ -47,7 +47,22 @@ struct pp_pool_t {
  * `timeout`: for the whole of it, in microseconds; 0: none. */
 void pp_opening_start(pp_host_t *host, pp_time_t timeout);
 
+/* pp_waiters.c: the pool's and the host's counts and the gauge are kept here. */
+void pp_waiter_add(pp_pool_t *pool, pp_host_t *host, pp_checkout_t *checkout);
+void pp_waiter_remove(pp_checkout_t *checkout);
+
+/* A connection is being opened on its behalf. */
+void pp_waiter_serve(pp_checkout_t *checkout);
+
+/* An opening outlives the waiter it was started for: it then is on behalf of the next one. */
+void pp_waiter_pass_on(pp_host_t *host);
+
+/* The first of the host's waiters, of any kind or of one kind; NULL: there is none. */
+enum { WAITER_ANY, WAITER_SERVED, WAITER_TAKES_REUSED };
+pp_checkout_t *pp_waiter_first(pp_host_t *host, int which);
+
 /* pp_pool.c */
+void pp_pool_dispatch(pp_pool_t *pool); /* starts openings for waiters, first come first, as far as the limits allow */
 void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_time_t connect_time);
 void pp_pool_open_failed(pp_host_t *host, pp_err_t err);
 

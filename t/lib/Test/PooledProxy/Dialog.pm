@@ -16,6 +16,7 @@
 #   read_bytes N              the next N bytes of it are filling
 #   read_end                  the body ends here
 #   read_trailer NAME: VALUE  (after read_end)
+#   read_no_trailer NAME
 #   read_cut                  it is cut here: the connection is closed before the body's end
 #   read_nothing              nothing came so far
 #   wait_close                the server closes the connection
@@ -49,6 +50,7 @@ my %grammar = (
     read_bytes      => qr/(\d+)/,
     read_end        => qr/()/,
     read_trailer    => qr/([^:\s]+):\s*(.*)/,
+    read_no_trailer => qr/(\S+)/,
     read_cut        => qr/()/,
     read_nothing    => qr/()/,
     wait_close      => qr/()/,
@@ -197,9 +199,10 @@ sub do_read_bytes {
 sub do_read_end {
     my ($self) = @_;
     my $bytes = $self->body_bytes(200);
-    die "there is more: $bytes\n" if $bytes ne '';
-    return if !$self->client->{body}{chunked};
     my @trailers;
+    die "there is more: $bytes\n" if $bytes ne '';
+    $self->client->{dialog_trailers} = bless { headers => [] }, 'Test::PooledProxy::Response';
+    return if !$self->client->{body}{chunked};
     while ((my $line = $self->client->take_line) ne '') { push @trailers, [split /:\s*/, $line, 2] }
     $self->client->{dialog_trailers} = bless { headers => \@trailers }, 'Test::PooledProxy::Response';
     return;
@@ -223,12 +226,15 @@ sub check_field {
 sub do_header       { my ($self, $name, $value) = @_; return check_field($self->client->{dialog_head}, $name, $value) }
 sub do_read_trailer { my ($self, $name, $value) = @_; return check_field($self->client->{dialog_trailers}, $name, $value) }
 
-sub do_no_header {
-    my ($self, $name) = @_;
-    my $got = $self->client->{dialog_head}->header($name);
+sub check_no_field {
+    my ($head, $name) = @_;
+    my $got = $head->header($name);
     die "$name is: $got\n" if defined $got;
     return;
 }
+
+sub do_no_header       { my ($self, $name) = @_; return check_no_field($self->client->{dialog_head}, $name) }
+sub do_read_no_trailer { my ($self, $name) = @_; return check_no_field($self->client->{dialog_trailers}, $name) }
 
 sub do_read_nothing {
     my ($self) = @_;

@@ -25,6 +25,7 @@
 #   reset                     closes it with RST
 #   wait SECONDS              lets time pass (only where time itself is tested)
 #   wait_close                the peer must close or reset the connection
+#   wait_end                  the peer must close its half (ours stays open)
 #   wait_open                 the peer must not have closed it so far
 #   stop_listening, listen_again   the server is down, and up
 #   signal NAME               tells the client that it got here (sections abort, dialog)
@@ -64,6 +65,7 @@ my %grammar = (
     reset            => qr//,
     wait             => qr/(\d+(?:\.\d+)?)/,
     wait_close       => qr//,
+    wait_end         => qr//,
     wait_open        => qr//,
     stop_listening   => qr//,
     listen_again     => qr//,

@@ -207,12 +207,13 @@ sub do_reset {
     return;
 }
 
-sub do_wait_close {
+sub do_wait_close { my ($self) = @_; $self->do_wait_end; $self->do_close; return }
+
+sub do_wait_end {
     my ($self) = @_;
     while ($self->fill) {
         die "bytes came where the connection should be closed: " . substr($self->{buffer}, 0, 80) . "\n" if $self->{buffer} ne '';
     }
-    $self->do_close;
     return;
 }
 

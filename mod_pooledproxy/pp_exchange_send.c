@@ -1,0 +1,142 @@
+/* pp_exchange_send: the sending half of an exchange: what is to be written, when, and how long that may take. */
+#include "pp_exchange_own.h"
+
+#define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
+
+bool pp_exchange_is_sent(const pp_exchange_t *x)
+{
+    for (int i = 0; i < OUT_COUNT; i++)
+        if (x->out[i].iov_len)
+            return false;
+    return x->body_done;
+}
+
+/* ---- which time-out rules now ---- */
+
+static void alarm_set(pp_exchange_t *x, pp_time_t timeout, pp_err_t err)
+{
+    x->alarm_err = err;
+    pp_conn_alarm(x->conn, timeout ? pp_loop_now(x->conn->loop) + timeout : 0);
+}
+
+void pp_exchange_alarm(pp_exchange_t *x)
+{
+    bool unsent = false;
+
+    for (int i = 0; i < OUT_COUNT; i++)
+        unsent |= x->out[i].iov_len > 0;
+    if (unsent && !x->send_dead)
+        alarm_set(x, x->timeouts->write, PP_ERR_write_timeout);
+    else if (x->expect_hold)
+        alarm_set(x, EXPECT_WAIT, PP_OK);
+    else if (x->tunnel || (x->head_seen && !x->paused))
+        alarm_set(x, x->timeouts->read, PP_ERR_read_timeout);
+    else if (!x->head_seen && (x->body_done || x->send_dead))
+        alarm_set(x, x->timeouts->first_byte, PP_ERR_first_byte_timeout);
+    else
+        alarm_set(x, 0, PP_OK); /* it is the client that is waited for */
+}
+
+void pp_exchange_want(pp_exchange_t *x)
+{
+    apr_int16_t events = x->paused ? 0 : APR_POLLIN;
+
+    for (int i = 0; i < OUT_COUNT && !x->send_dead; i++)
+        if (x->out[i].iov_len)
+            events |= APR_POLLOUT;
+    pp_conn_want(x->conn, events);
+}
+
+/* ---- sending ---- */
+
+void pp_exchange_out(pp_exchange_t *x, int part, const void *data, size_t len)
+{
+    x->out[part].iov_base = (void *)data;
+    x->out[part].iov_len = len;
+}
+
+static void out_queue_data(pp_exchange_t *x, const char *data, size_t len)
+{
+    if (x->request->chunked && !x->tunnel) {
+        pp_exchange_out(x, OUT_CHUNK_HEAD, x->chunk_head, pp_h1_chunk_head(x->chunk_head, len));
+        pp_exchange_out(x, OUT_CHUNK_END, "\r\n", 2);
+    }
+    pp_exchange_out(x, OUT_DATA, data, len);
+}
+
+static void body_eof(pp_exchange_t *x)
+{
+    x->body_done = true;
+    if (x->tunnel)
+        pp_conn_shutdown_write(x->conn);
+    else if (x->request->chunked)
+        pp_exchange_out(x, OUT_DATA, PP_H1_LAST_CHUNK, sizeof(PP_H1_LAST_CHUNK) - 1);
+}
+
+/* Queues the next piece of the body when the last one is gone. */
+static bool body_fill(pp_exchange_t *x)
+{
+    const char *data;
+    size_t len;
+    pp_err_t err = PP_ERR_client_gone;
+    apr_status_t status;
+
+    if (x->body_done || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
+        return true;
+    x->body_touched = true;
+    status = x->front->body_read(x->front_self, &data, &len, &err);
+    if (x->fail)
+        return pp_exchange_end(x, x->fail);
+    x->body_waits = status == APR_EAGAIN;
+    if (status == APR_SUCCESS)
+        out_queue_data(x, data, len);
+    else if (status == APR_EOF)
+        body_eof(x);
+    else if (!x->body_waits)
+        return pp_exchange_end(x, err);
+    return true;
+}
+
+static void out_advance(pp_exchange_t *x, size_t n)
+{
+    x->sent += n;
+    for (int i = 0; i < OUT_COUNT && n; i++) {
+        size_t take = n < x->out[i].iov_len ? n : x->out[i].iov_len;
+        x->out[i].iov_base = (char *)x->out[i].iov_base + take;
+        x->out[i].iov_len -= take;
+        n -= take;
+    }
+}
+
+static apr_status_t out_write(pp_exchange_t *x, size_t *written)
+{
+    struct iovec vec[OUT_COUNT];
+    int nvec = 0;
+
+    *written = 0;
+    for (int i = 0; i < OUT_COUNT; i++)
+        if (x->out[i].iov_len)
+            vec[nvec++] = x->out[i];
+    return nvec ? pp_conn_writev(x->conn, vec, nvec, written) : APR_EOF;
+}
+
+/* Writes until all is sent, the socket is full, or the client has no more for now. */
+bool pp_exchange_send(pp_exchange_t *x)
+{
+    size_t written;
+    apr_status_t status;
+
+    while (!x->send_dead) {
+        if (!body_fill(x))
+            return false;
+        status = out_write(x, &written);
+        out_advance(x, written);
+        if (status == APR_EAGAIN || status == APR_EOF)
+            break;
+        if (status != APR_SUCCESS)
+            x->send_dead = true; /* what it may have answered is still to be read */
+    }
+    pp_exchange_want(x);
+    pp_exchange_alarm(x);
+    return true;
+}
