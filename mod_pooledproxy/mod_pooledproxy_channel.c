@@ -30,6 +30,7 @@ struct pp_channel_t {
     bytes_t body;                 /* request data for the loop */
     bool body_eof;
     bool body_wanted;             /* the loop's exchange waits for more */
+    bool body_asked;              /* ... and has asked for it: from then on a client that expects 100 may send */
     bool body_asked;              /* it has done with what it had before there was a channel */
     bool paused;
     bool done;
@@ -234,6 +235,9 @@ apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, 
     (void)err;
     channel->sending.len = 0;
     pthread_mutex_lock(&channel->mutex);
+    if (!channel->body_asked)
+        thread_tell(channel);
+    channel->body_asked = true;
     if (channel->body.len)
         bytes_swap(&channel->body, &channel->sending);
     else

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,26 +57,48 @@ static pp_err_t socket_open(int *fd, const pp_addr_t *addr)
     return PP_OK;
 }
 
+/* Memory for a connection: of one that was closed, or new. A pool for each would take 8 KiB. */
+static pp_conn_t *conn_memory(pp_loop_t *loop)
+{
+    pp_conn_t **spare = (pp_conn_t **)pp_loop_spare(loop), *conn = *spare;
+    apr_socket_t *socket;
+
+    if (!conn)
+        return apr_pcalloc(pp_loop_pool(loop), sizeof(*conn));
+    *spare = conn->next_spare;
+    socket = conn->io.socket; /* the descriptor object stays with its io */
+    memset(conn, 0, sizeof(*conn));
+    conn->io.socket = socket;
+    return conn;
+}
+
+/* The round in which it was closed has ended: nobody knows it any more. */
+static void on_spare(pp_task_t *task)
+{
+    pp_conn_t *conn = CONN_OF(task, spare_task);
+    pp_conn_t **spare = (pp_conn_t **)pp_loop_spare(conn->loop);
+
+    conn->next_spare = *spare;
+    *spare = conn;
+}
+
 pp_err_t pp_conn_open(pp_conn_t **connp, pp_loop_t *loop, const pp_addr_t *addr)
 {
     static _Atomic unsigned last_id;
-    apr_pool_t *pool;
     pp_conn_t *conn;
     int fd;
     pp_err_t err = socket_open(&fd, addr);
 
     if (err != PP_OK)
         return err;
-    apr_pool_create(&pool, pp_loop_pool(loop));
-    conn = apr_pcalloc(pool, sizeof(*conn));
+    conn = conn_memory(loop);
     conn->id = ++last_id;
-    conn->pool = pool;
     conn->loop = loop;
     conn->fd = fd;
     conn->opened_at = pp_loop_now(loop);
     conn->io.on_io = on_conn_io;
     conn->timer.on_timer = on_conn_timer;
-    if (pp_io_watch(loop, &conn->io, fd, APR_POLLOUT, pool) != APR_SUCCESS) {
+    if (pp_io_watch(loop, &conn->io, fd, APR_POLLOUT, pp_loop_pool(loop)) != APR_SUCCESS) {
         pp_conn_close(&conn);
         return PP_ERR_internal;
     }
@@ -132,7 +155,7 @@ void pp_conn_want(pp_conn_t *conn, apr_int16_t events)
     if (!events)
         pp_io_unwatch(conn->loop, &conn->io);
     else if (!conn->io.watched)
-        pp_io_watch(conn->loop, &conn->io, conn->fd, events, conn->pool);
+        pp_io_watch(conn->loop, &conn->io, conn->fd, events, pp_loop_pool(conn->loop));
     else
         pp_io_want(conn->loop, &conn->io, events);
 }
@@ -155,5 +178,6 @@ void pp_conn_close(pp_conn_t **connp)
     pp_timer_remove(conn->loop, &conn->idle_timer);
     close(conn->fd);
     conn->fd = -1;
-    pp_loop_defer_destroy(conn->loop, conn->pool);
+    conn->spare_task.run = on_spare;
+    pp_loop_post(conn->loop, &conn->spare_task);
 }

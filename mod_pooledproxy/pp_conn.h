@@ -1,6 +1,6 @@
 /* pp_conn: one upstream connection: a non-blocking stream socket on a loop. Knows nothing of pools or HTTP.
  *
- * Ownership: whoever has opened it, until pp_conn_close(); the memory goes when the loop's round has ended.
+ * Ownership: whoever has opened it, until pp_conn_close(); its memory is used again, but not before the loop's round has ended.
  * Threads: the loop's thread only.
  */
 #ifndef PP_CONN_H
@@ -32,9 +32,10 @@ struct pp_conn_t {
     unsigned id;            /* for the log: unique in its loop */
     int fd;
     pp_loop_t *loop;
-    apr_pool_t *pool;
     pp_io_t io;
     pp_timer_t timer;
+    pp_task_t spare_task;
+    pp_conn_t *next_spare;
 };
 
 /* Begins to connect. The holder gets APR_POLLOUT when it is done, then asks pp_conn_established(). */

@@ -2,7 +2,7 @@
  *
  * Threads: the inbox head and the stop flag are atomic; all else belongs to the loop's thread once it runs. The loop has a pool with
  * an allocator of its own, so nothing the loop allocates meets a lock.
- * A round is: poll, descriptors, timers, inbox, deferred pools. What callbacks post or set for "now" waits for the next round: a round
+ * A round is: poll, descriptors, timers, inbox. What callbacks post or set for "now" waits for the next round: a round
  * always ends.
  */
 #include "pp_loop.h"
@@ -30,6 +30,7 @@ struct pp_loop_t {
     apr_pool_t *pool;
     apr_pollset_t *pollset;
     char *scratch;
+    void *spare;
     void (*on_start)(pp_loop_t *loop, apr_thread_t *thread);
 
     /* any thread */
@@ -45,7 +46,6 @@ struct pp_loop_t {
     bool in_timers;
     pp_time_t now;
     apr_skiplist *timers;         /* pp_timer_t, by (queued, address) */
-    apr_array_header_t *deferred; /* apr_pool_t *, to be destroyed when the round ends */
 };
 
 /* The loop whose thread this is. */
@@ -233,21 +233,6 @@ static void run_io(pp_io_t *io)
 
 /* ---- rounds ---- */
 
-static void run_deferred(pp_loop_t *loop)
-{
-    for (int i = 0; i < loop->deferred->nelts; i++) /* a pool's cleanup may defer others */
-        apr_pool_destroy(APR_ARRAY_IDX(loop->deferred, i, apr_pool_t *));
-    apr_array_clear(loop->deferred);
-}
-
-void pp_loop_defer_destroy(pp_loop_t *loop, apr_pool_t *pool)
-{
-    if (loop->in_round)
-        APR_ARRAY_PUSH(loop->deferred, apr_pool_t *) = pool;
-    else
-        apr_pool_destroy(pool);
-}
-
 /* How long poll may sleep, in whole milliseconds: rounded up, or the loop would spin through the last one before a timer.
  * `limit` below 0: none. */
 static pp_time_t sleep_time(pp_loop_t *loop, pp_time_t limit)
@@ -284,7 +269,6 @@ apr_status_t pp_loop_round(pp_loop_t *loop, pp_time_t timeout)
         run_io(ready[i].client_data);
     run_timers(loop);
     run_inbox(loop);
-    run_deferred(loop);
     loop->in_round = false;
     return APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_EINTR(rv) ? APR_SUCCESS : rv;
 }
@@ -401,7 +385,6 @@ static apr_status_t create_parts(pp_loop_t *loop)
     if (rv != APR_SUCCESS)
         return rv;
     apr_skiplist_set_compare(loop->timers, compare_timers, compare_timers);
-    loop->deferred = apr_array_make(loop->pool, 16, sizeof(apr_pool_t *));
     loop->scratch = apr_palloc(loop->pool, PP_LOOP_SCRATCH);
     return apr_pollset_create(&loop->pollset, EVENTS_PER_ROUND, loop->pool, APR_POLLSET_NOCOPY | APR_POLLSET_WAKEABLE);
 }
@@ -447,4 +430,9 @@ pp_time_t pp_loop_now(const pp_loop_t *loop)
 char *pp_loop_scratch(pp_loop_t *loop)
 {
     return loop->scratch;
+}
+
+void **pp_loop_spare(pp_loop_t *loop)
+{
+    return &loop->spare;
 }

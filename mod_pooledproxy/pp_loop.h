@@ -84,16 +84,16 @@ apr_status_t pp_io_watch(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t event
 /* Changes what a watched descriptor is watched for; nothing happens when that is the same. */
 apr_status_t pp_io_want(pp_loop_t *loop, pp_io_t *io, apr_int16_t events);
 
-/* Stops watching. No callback comes after this, not even one of the same round. The io's memory must stay until the round ends:
- * see pp_loop_defer_destroy(). */
+/* Stops watching. No callback comes after this, not even one of the same round. The io's memory must stay until the round's
+ * events are through: a task that is posted now runs after that. */
 void pp_io_unwatch(pp_loop_t *loop, pp_io_t *io);
-
-/* Destroys `pool` when the round has ended (at once when no round is under way). */
-void pp_loop_defer_destroy(pp_loop_t *loop, apr_pool_t *pool);
 
 /* Scratch for the callback that runs; its content is lost when the callback returns. Below httpd's default FlushMaxThreshold (64 KiB),
  * so that one read goes to the client in one write. */
 #define PP_LOOP_SCRATCH (60 * 1024)
 char *pp_loop_scratch(pp_loop_t *loop);
+
+/* A place for pp_conn to keep the memory of closed connections for the next ones; NULL at first. */
+void **pp_loop_spare(pp_loop_t *loop);
 
 #endif

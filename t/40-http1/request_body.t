@@ -197,7 +197,9 @@ conn_closed_client_gone 1
 --- env
 PUT /cut POOLEDPROXY_REASON=client_gone
 
-=== a chunked body that is malformed from the start never reaches the backend
+=== a chunked body that is malformed from the start
+--- upstream
+allow_more
 --- raw_request
 PUT /bad HTTP/1.1
 Host: front.test

@@ -201,7 +201,7 @@ Host: front.test
 GET /bytes?n=3 HTTP/1.1
 
 \
---- error_code: 200 400
+--- error_code: 200 200
 --- response_body
 01
 01234

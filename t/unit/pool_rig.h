@@ -141,19 +141,19 @@ static bool is_answered(const asker_t *asker)
 }
 
 /* Checks out and waits for the answer. */
-static pp_conn_t *get(asker_t *asker, const server_t *to)
+static DRIVE_UNUSED pp_conn_t *get(asker_t *asker, const server_t *to)
 {
     ask(asker, to);
     (void)drive_until(loop, is_answered(asker));
     return asker->conn;
 }
 
-static void give_back(asker_t *asker)
+static DRIVE_UNUSED void give_back(asker_t *asker)
 {
     pp_pool_checkin(pool, &asker->conn);
 }
 
-static void throw_away(asker_t *asker)
+static DRIVE_UNUSED void throw_away(asker_t *asker)
 {
     pp_pool_discard(pool, &asker->conn, PP_CLOSE_failed);
 }

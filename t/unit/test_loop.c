@@ -319,58 +319,13 @@ static void test_timer_sleep(void)
     apr_pool_destroy(pool);
 }
 
-/* ---- deferred pools ---- */
+/* ---- scratch ---- */
 
-typedef struct ender_t {
-    pp_task_t task;
-    pp_loop_t *loop;
-    apr_pool_t *pool;
-} ender_t;
-
-static apr_status_t on_pool_end(void *arg)
-{
-    (void)arg;
-    happen('p');
-    return APR_SUCCESS;
-}
-
-static void on_end(pp_task_t *task)
-{
-    ender_t *ender = (ender_t *)task;
-
-    pp_loop_defer_destroy(ender->loop, ender->pool);
-    happen('e');
-}
-
-static const char *round_of(pp_loop_t *loop)
-{
-    *happened = 0;
-    pp_loop_round(loop, PP_MSEC(20));
-    return happened;
-}
-
-static apr_pool_t *telling_pool(apr_pool_t *parent)
-{
-    apr_pool_t *pool;
-
-    apr_pool_create(&pool, parent);
-    apr_pool_cleanup_register(pool, NULL, on_pool_end, apr_pool_cleanup_null);
-    return pool;
-}
-
-static void test_defer_destroy(void)
+static void test_scratch(void)
 {
     apr_pool_t *pool;
     pp_loop_t *loop = new_loop(&pool);
-    ender_t ender = {.task.run = on_end, .loop = loop, .pool = telling_pool(pp_loop_pool(loop))};
-    letter_t a = {.task.run = on_letter, .c = 'a'};
 
-    pp_loop_post(loop, &ender.task);
-    pp_loop_post(loop, &a.task);
-    is_str(round_of(loop), "eap", "a deferred pool goes when the round has ended");
-    *happened = 0;
-    pp_loop_defer_destroy(loop, telling_pool(pp_loop_pool(loop)));
-    is_str(happened, "p", "... at once when there is no round");
     ok(pp_loop_scratch(loop) != NULL, "there is scratch");
     memset(pp_loop_scratch(loop), 1, PP_LOOP_SCRATCH);
     apr_pool_destroy(pool);
@@ -386,7 +341,7 @@ int main(void)
     test_timers();
     test_timer_removal();
     test_timer_sleep();
-    test_defer_destroy();
+    test_scratch();
     apr_pool_destroy(top);
     apr_terminate();
     return done_testing();

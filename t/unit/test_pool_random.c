@@ -58,9 +58,9 @@ static void host_disturb(host_t *host)
     if (!host->npeers)
         return;
     if (drive_random(2))
-        peer_send(peer, "?");
+        peer_send_some(peer, "?", 1); /* the client may have gone meanwhile */
     else
-        shutdown(peer->fd, SHUT_RDWR);
+        shutdown(peer->fd, SHUT_WR);
 }
 
 /* ---- what must hold ---- */
