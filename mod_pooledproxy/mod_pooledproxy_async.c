@@ -38,6 +38,8 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
         status = pooledproxy_forward_read(fw, APR_NONBLOCK_READ, data, len, err);
     }
     fw->body_waits = status == APR_EAGAIN;
+    if (!fw->body_waits)
+        fw->body_until = 0;
     if (fw->body_waits && !fw->bounced) {
         fw->lease->client_sent = false;
         pooledproxy_client_push(fw->lease); /* httpd may have said 100 */
@@ -285,6 +287,14 @@ static void on_writable(pp_lease_t *lease)
     lease_continue(lease);
 }
 
+static void look_for_body(pp_lease_t *lease, pp_forward_t *fw)
+{
+    pp_call_body_ready(&fw->call);
+    if (lease->out && lease->work == fw && !pooledproxy_client_push(lease))
+        client_lost(lease, PP_ERR_client_gone); /* the push is for the 100 that httpd sends */
+    pooledproxy_client_watch(lease);
+}
+
 static void on_readable(pp_lease_t *lease)
 {
     pp_forward_t *fw = lease->work;
@@ -294,12 +304,11 @@ static void on_readable(pp_lease_t *lease)
         return;
     }
     if (fw->body_waits) {
-        pp_call_body_ready(&fw->call);
-        if (lease->out && lease->work == fw && !pooledproxy_client_push(lease))
-            client_lost(lease, PP_ERR_client_gone); /* the push is for the 100 that httpd sends */
-    } else if (!pooledproxy_client_is_there(lease)) {
-        client_lost(lease, PP_ERR_client_gone);
+        look_for_body(lease, fw);
+        return;
     }
+    if (!pooledproxy_client_is_there(lease))
+        client_lost(lease, PP_ERR_client_gone);
     pooledproxy_client_watch(lease);
 }
 
@@ -313,8 +322,12 @@ static void on_client(pp_lease_t *lease, apr_int16_t events)
 
 static void on_deadline(pp_lease_t *lease)
 {
+    pp_forward_t *fw = lease->work;
+
     if (lease->idle)
         pooledproxy_lease_give(lease, PP_NEXT_LINGER);
+    else if (fw && fw->body_waits && !lease->congested && pp_loop_now(lease->shard->loop) < fw->body_until)
+        look_for_body(lease, fw);
     else
         client_lost(lease, PP_ERR_client_timeout);
 }

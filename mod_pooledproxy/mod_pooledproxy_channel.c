@@ -30,7 +30,6 @@ struct pp_channel_t {
     bytes_t body;                 /* request data for the loop */
     bool body_eof;
     bool body_wanted;             /* the loop's exchange waits for more */
-    bool body_asked;              /* ... and has asked for it: from then on a client that expects 100 may send */
     bool body_asked;              /* it has done with what it had before there was a channel */
     bool paused;
     bool done;
@@ -99,7 +98,7 @@ pp_channel_t *pooledproxy_channel_create(pp_call_t *call, bool started, bool bod
     channel->call = call;
     channel->waiting_fd = -1;
     channel->started = started;
-    channel->body_asked = !started || body_waits;
+    channel->body_asked = started ? body_waits : !call->request.expect_continue; /* the server's 100 comes first */
     channel->body_wanted = body_waits;
     return channel;
 }
@@ -235,9 +234,6 @@ apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, 
     (void)err;
     channel->sending.len = 0;
     pthread_mutex_lock(&channel->mutex);
-    if (!channel->body_asked)
-        thread_tell(channel);
-    channel->body_asked = true;
     if (channel->body.len)
         bytes_swap(&channel->body, &channel->sending);
     else

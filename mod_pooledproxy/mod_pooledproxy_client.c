@@ -4,11 +4,24 @@
 #include <scoreboard.h>
 #include <util_filter.h>
 
+/* mod_reqtimeout sees only when it is asked for more that the time for a body is over. */
+#define BODY_TICK PP_SEC(1)
+
 static pp_time_t client_timeout_at(const pp_lease_t *lease)
 {
     apr_interval_time_t timeout = lease->r ? lease->r->server->timeout : lease->c->base_server->timeout;
 
     return pp_loop_now(lease->shard->loop) + timeout;
+}
+
+/* The moment to look again at a body that does not come. */
+static pp_time_t body_tick_at(const pp_lease_t *lease, pp_forward_t *fw)
+{
+    pp_time_t tick = pp_loop_now(lease->shard->loop) + BODY_TICK;
+
+    if (!fw->body_until)
+        fw->body_until = client_timeout_at(lease);
+    return tick < fw->body_until ? tick : fw->body_until;
 }
 
 /* Does input mean that the client gave up? Not when it has said all it may, or has sent more than was asked for. */
@@ -29,8 +42,10 @@ void pooledproxy_client_watch(pp_lease_t *lease)
         events |= APR_POLLOUT;
     if (lease->idle || (fw && fw->body_waits) || (fw && may_give_up(lease, fw)))
         events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
-    if (lease->congested || (fw && fw->body_waits && !fw->tunnel))
+    if (lease->congested)
         until = client_timeout_at(lease);
+    else if (fw && fw->body_waits && !fw->tunnel)
+        until = body_tick_at(lease, fw);
     else if (lease->idle)
         until = lease->idle_until;
     pooledproxy_lease_want(lease, events);

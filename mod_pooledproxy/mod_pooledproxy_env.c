@@ -15,14 +15,29 @@ static char *digits(char *end, int64_t n)
     return end;
 }
 
-static void set_time(request_rec *r, const char *name, pp_time_t microseconds)
+static void add_time(request_rec *r, const char *name, pp_time_t microseconds)
 {
     char *space;
 
     if (microseconds < 0)
         return;
     space = apr_palloc(r->pool, DIGITS_MAX + 1);
-    apr_table_setn(r->subprocess_env, name, digits(space + DIGITS_MAX + 1, microseconds));
+    apr_table_addn(r->subprocess_env, name, digits(space + DIGITS_MAX + 1, microseconds));
+}
+
+/* The names have the same first letters, which makes setting one after the other slow: they are added, when none is there yet. */
+static void remove_old(apr_table_t *env)
+{
+    static const char *const names[] = { "UPSTREAM", "SERVER", "REUSED", "REASON", "PROTOCOL", "ATTEMPTS", "T_POOL", "T_DNS",
+                                         "T_CONNECT", "T_FIRST_BYTE", "T_TOTAL" };
+    char name[32] = "POOLEDPROXY_";
+
+    if (!apr_table_get(env, "POOLEDPROXY_UPSTREAM"))
+        return;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        apr_cpystrn(name + sizeof("POOLEDPROXY_") - 1, names[i], sizeof(name) - sizeof("POOLEDPROXY_"));
+        apr_table_unset(env, name);
+    }
 }
 
 /* Why the connection was not a reused one, or why the request failed. */
@@ -38,19 +53,20 @@ void pooledproxy_env_set(request_rec *r, const pp_match_t *match, const pp_call_
     apr_table_t *env = r->subprocess_env;
     const char *why = reason(call, err);
 
-    apr_table_setn(env, "POOLEDPROXY_UPSTREAM", match->upstream->name ? match->upstream->name : match->upstream->pool->name);
+    remove_old(env);
+    apr_table_addn(env, "POOLEDPROXY_UPSTREAM", match->upstream->name ? match->upstream->name : match->upstream->pool->name);
     if (call->server)
-        apr_table_setn(env, "POOLEDPROXY_SERVER", call->server->key);
-    apr_table_setn(env, "POOLEDPROXY_REUSED", call->reused ? "1" : "0");
+        apr_table_addn(env, "POOLEDPROXY_SERVER", call->server->key);
+    apr_table_addn(env, "POOLEDPROXY_REUSED", call->reused ? "1" : "0");
     if (why)
-        apr_table_setn(env, "POOLEDPROXY_REASON", why);
-    apr_table_setn(env, "POOLEDPROXY_PROTOCOL", "http/1.1");
-    set_time(r, "POOLEDPROXY_ATTEMPTS", call->attempts);
+        apr_table_addn(env, "POOLEDPROXY_REASON", why);
+    apr_table_addn(env, "POOLEDPROXY_PROTOCOL", "http/1.1");
+    add_time(r, "POOLEDPROXY_ATTEMPTS", call->attempts);
     if (!call->began)
         return;
-    set_time(r, "POOLEDPROXY_T_POOL", call->t_pool);
-    set_time(r, "POOLEDPROXY_T_DNS", call->t_dns);
-    set_time(r, "POOLEDPROXY_T_CONNECT", call->t_connect);
-    set_time(r, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
-    set_time(r, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
+    add_time(r, "POOLEDPROXY_T_POOL", call->t_pool);
+    add_time(r, "POOLEDPROXY_T_DNS", call->t_dns);
+    add_time(r, "POOLEDPROXY_T_CONNECT", call->t_connect);
+    add_time(r, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
+    add_time(r, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
 }

@@ -38,6 +38,7 @@ typedef struct pp_forward_t {
     bool started;
     bool bounced;    /* the connection is on its way through the MPM: nothing of it or r may be touched */
     bool body_waits; /* the exchange waits for more of the body */
+    pp_time_t body_until; /* ... at most until this moment; 0: not now */
     bool done;       /* ended while bounced, with `err` */
     pp_err_t err;
 } pp_forward_t;

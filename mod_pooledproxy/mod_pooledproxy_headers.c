@@ -227,6 +227,14 @@ static void put_list(head_writer_t *w, const char *name, const char *came, const
     PUT(w, "\r\n");
 }
 
+/* "1.1", for Via: RFC 9110 section 7.6.3. */
+static const char *http_version(request_rec *r)
+{
+    if (r->proto_num == HTTP_VERSION(1, 1))
+        return "1.1";
+    return apr_psprintf(r->pool, "%d.%d", HTTP_VERSION_MAJOR(r->proto_num), HTTP_VERSION_MINOR(r->proto_num));
+}
+
 /* RFC 9110 section 7.6.3. A name that the client chose (UseCanonicalName Off) is not ours: then the vhost's. */
 static void put_via(head_writer_t *w)
 {
@@ -236,7 +244,7 @@ static void put_via(head_writer_t *w)
     if (name == r->hostname)
         name = r->server->server_hostname;
     put_list(w, "Via: ", w->via,
-             apr_psprintf(r->pool, "%d.%d %s", HTTP_VERSION_MAJOR(r->proto_num), HTTP_VERSION_MINOR(r->proto_num), name));
+             apr_pstrcat(r->pool, http_version(r), " ", name, NULL));
 }
 
 static void put_x_forwarded(head_writer_t *w)

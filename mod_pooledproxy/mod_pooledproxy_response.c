@@ -161,6 +161,10 @@ static void set_upgrade(request_rec *r, const pp_h1_response_t *resp)
 
 static const char *status_line(request_rec *r, const pp_h1_response_t *resp)
 {
+    const char *usual = ap_get_status_line(resp->status); /* "200 OK" */
+
+    if (strlen(usual) == resp->reason_len + 4 && !memcmp(usual + 4, resp->reason, resp->reason_len))
+        return usual;
     return apr_psprintf(r->pool, "%d %.*s", resp->status, (int)resp->reason_len, resp->reason_len ? resp->reason : "");
 }
 

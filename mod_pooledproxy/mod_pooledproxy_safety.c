@@ -19,7 +19,7 @@ APLOG_USE_MODULE(pooledproxy);
 static const char *const filters_that_compute[] = {
     "byterange", "content_length", "http_header", "http_outerror", "old_write", "chunk", "deflate", "inflate", "brotli_compress",
     "bytype:deflate", "bytype:brotli_compress", "bytype:inflate", "substitute", "bytype:substitute", "fixup_headers_out",
-    "fixup_headers_err", "mod_expires", "core", "ssl/tls filter", "ssl/tls coalescing filter", "pooledproxy_valve", "reflector",
+    "fixup_headers_err", "mod_expires", "reqtimeout", "core", "ssl/tls filter", "ssl/tls coalescing filter", "pooledproxy_valve", "reflector",
     "log_input_output", NULL
 };
 
@@ -44,7 +44,7 @@ static bool has_auth;
 static bool is_listed(const char *name, const char *const *list)
 {
     for (; *list; list++)
-        if (!strcmp(name, *list))
+        if (!ap_cstr_casecmp(name, *list)) /* httpd lowers the names of filters, but not those of AddOutputFilterByType */
             return true;
     return false;
 }

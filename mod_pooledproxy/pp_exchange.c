@@ -146,7 +146,7 @@ static bool take_interim(pp_exchange_t *x, const pp_h1_response_t *resp)
 static void tunnel_begin(pp_exchange_t *x)
 {
     x->tunnel = true;
-    x->body_done = false;
+    x->body_done = x->body_waits = false;
 }
 
 static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
@@ -243,8 +243,8 @@ static bool recv_step(pp_exchange_t *x)
     if (!x->head_seen)
         return buf != pp_loop_scratch(x->conn->loop) ? take_heads(x, x->held, x->held_len + len, drained)
                                                       : take_heads(x, buf, len, drained);
-    if (!x->paused)
-        pp_exchange_alarm(x);
+    x->alarm = x->alarm == ALARM_READ ? ALARM_NONE : x->alarm;
+    pp_exchange_alarm(x);
     return (x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) && batch_end(x, drained);
 }
 
@@ -255,6 +255,7 @@ static void deaf_until_resume(pp_exchange_t *x)
 {
     x->send_dead = true;
     pp_exchange_want(x);
+    pp_exchange_alarm(x);
 }
 
 static void on_exchange_event(pp_conn_t *conn, apr_int16_t events)
@@ -271,14 +272,18 @@ static void on_exchange_event(pp_conn_t *conn, apr_int16_t events)
 
 static void on_exchange_alarm(pp_conn_t *conn)
 {
+    static const pp_err_t errors[] = { [ALARM_WRITE] = PP_ERR_write_timeout,
+                                       [ALARM_FIRST_BYTE] = PP_ERR_first_byte_timeout,
+                                       [ALARM_READ] = PP_ERR_read_timeout };
     pp_exchange_t *x = conn->holder;
 
-    if (x->expect_hold) {
+    assert(x->alarm != ALARM_NONE);
+    if (x->alarm == ALARM_EXPECT) {
         x->expect_hold = false;
         pp_exchange_send(x);
         return;
     }
-    pp_exchange_end(x, x->alarm_err);
+    pp_exchange_end(x, errors[x->alarm]);
 }
 
 /* ---- the public side ---- */

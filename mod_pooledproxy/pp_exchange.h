@@ -69,7 +69,7 @@ struct pp_exchange_t {
     /* The exchange's own. */
     pp_conn_t *conn;
     pp_err_t fail;         /* what a callback asked it to end with */
-    pp_err_t alarm_err;    /* what it ends with when the alarm comes */
+    int alarm;             /* which time-out rules now */
     bool paused;
     bool expect_hold;      /* the body waits for 100 */
     bool body_waits;       /* body_read said APR_EAGAIN */

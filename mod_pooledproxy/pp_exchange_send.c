@@ -3,47 +3,69 @@
 
 #define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
 
-bool pp_exchange_is_sent(const pp_exchange_t *x)
+static bool has_unsent(const pp_exchange_t *x)
 {
     for (int i = 0; i < OUT_COUNT; i++)
         if (x->out[i].iov_len)
-            return false;
-    return x->body_done;
+            return true;
+    return false;
+}
+
+bool pp_exchange_is_sent(const pp_exchange_t *x)
+{
+    return x->body_done && !has_unsent(x);
 }
 
 /* ---- which time-out rules now ---- */
 
-static void alarm_set(pp_exchange_t *x, pp_time_t timeout, pp_err_t err)
+/* Which of them rules: one reason a line, in this order. */
+static int alarm_choose(const pp_exchange_t *x)
 {
-    x->alarm_err = err;
-    pp_conn_alarm(x->conn, timeout ? pp_loop_now(x->conn->loop) + timeout : 0);
+    if (has_unsent(x) && !x->send_dead)
+        return ALARM_WRITE;
+    if (x->expect_hold)
+        return ALARM_EXPECT;
+    if (x->head_seen)
+        return x->paused ? ALARM_NONE : ALARM_READ;
+    if (x->body_done || x->send_dead)
+        return ALARM_FIRST_BYTE;
+    return ALARM_NONE; /* it is the client that is waited for */
+}
+
+static pp_time_t alarm_time(const pp_exchange_t *x)
+{
+    switch (x->alarm) {
+    case ALARM_WRITE:
+        return x->timeouts->write;
+    case ALARM_EXPECT:
+        return EXPECT_WAIT;
+    case ALARM_FIRST_BYTE:
+        return x->timeouts->first_byte;
+    case ALARM_READ:
+        return x->timeouts->read;
+    default:
+        return 0;
+    }
 }
 
 void pp_exchange_alarm(pp_exchange_t *x)
 {
-    bool unsent = false;
+    int alarm = alarm_choose(x);
+    pp_time_t timeout;
 
-    for (int i = 0; i < OUT_COUNT; i++)
-        unsent |= x->out[i].iov_len > 0;
-    if (unsent && !x->send_dead)
-        alarm_set(x, x->timeouts->write, PP_ERR_write_timeout);
-    else if (x->expect_hold)
-        alarm_set(x, EXPECT_WAIT, PP_OK);
-    else if (x->tunnel || (x->head_seen && !x->paused))
-        alarm_set(x, x->timeouts->read, PP_ERR_read_timeout);
-    else if (!x->head_seen && (x->body_done || x->send_dead))
-        alarm_set(x, x->timeouts->first_byte, PP_ERR_first_byte_timeout);
-    else
-        alarm_set(x, 0, PP_OK); /* it is the client that is waited for */
+    if (alarm == x->alarm && alarm != ALARM_NONE)
+        return;
+    x->alarm = alarm;
+    timeout = alarm_time(x);
+    pp_conn_alarm(x->conn, timeout ? pp_loop_now(x->conn->loop) + timeout : 0);
 }
 
 void pp_exchange_want(pp_exchange_t *x)
 {
     apr_int16_t events = x->paused ? 0 : APR_POLLIN;
 
-    for (int i = 0; i < OUT_COUNT && !x->send_dead; i++)
-        if (x->out[i].iov_len)
-            events |= APR_POLLOUT;
+    if (has_unsent(x) && !x->send_dead)
+        events |= APR_POLLOUT;
     pp_conn_want(x->conn, events);
 }
 
@@ -81,7 +103,7 @@ static bool body_fill(pp_exchange_t *x)
     pp_err_t err = PP_ERR_client_gone;
     apr_status_t status;
 
-    if (x->body_done || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
+    if (x->body_done || x->body_waits || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
         return true;
     x->body_touched = true;
     status = x->front->body_read(x->front_self, &data, &len, &err);
@@ -100,6 +122,8 @@ static bool body_fill(pp_exchange_t *x)
 static void out_advance(pp_exchange_t *x, size_t n)
 {
     x->sent += n;
+    if (n)
+        x->alarm = ALARM_NONE;
     for (int i = 0; i < OUT_COUNT && n; i++) {
         size_t take = n < x->out[i].iov_len ? n : x->out[i].iov_len;
         x->out[i].iov_base = (char *)x->out[i].iov_base + take;

@@ -2,12 +2,14 @@
 use strict;
 use warnings;
 use Digest::SHA qw(sha256_hex);
+use File::Temp ();
 use Test::More;
 use Test::PooledProxy::Backend;
 use Test::PooledProxy::Client;
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Example;
-use Test::PooledProxy::Util qw(wait_until read_file start_process stop_process slowness project_root);
+use Test::PooledProxy::Program;
+use Test::PooledProxy::Util qw(wait_until read_file slowness);
 use Time::HiRes qw(time);
 
 plan skip_all => 'the examples are about the event MPM' if Test::PooledProxy::Config::mpm() ne 'event';
@@ -29,7 +31,7 @@ for my $name (Test::PooledProxy::Example::names()) {
         alarm 40 * slowness();
         ok($use_of{$name}, 'there is a test that uses it') or return;
         accepted($name);
-        eval { $use_of{$name}->($name); 1 } or fail("$name: $@");
+        eval { $use_of{$name}->($name); 1 } or fail("$name: " . substr $@, 0, 3000);
         alarm 0;
     };
 }
@@ -76,7 +78,7 @@ sub quick_start {
     like($page->{body}, qr/www\.example\.com.*conn_reused<.*?>49</s, 'the status page says so');
     is($client->get('/server-status')->{status}, 404, 'an excluded path is httpd\'s own');
     my $log = read_file($example->httpd_setup->httpd->dir . '/logs/quick-start.log');
-    like($log, qr{"GET /bytes\?n=1 HTTP/1\.1" 200 1 server=127\.0\.0\.1:\d+ reused=0 reason=no_idle us=\d+\n.*reused=1 reason=- us=\d+\n}s,
+    like($log, qr{"GET /bytes\?n=1 HTTP/1\.1" 200 \d+ server=127\.0\.0\.1:\d+ reused=0 reason=no_idle us=\d+\n.*reused=1 reason=- us=\d+\n}s,
         'the log has the fields')
       if wait_until(2, sub { ($log = read_file($example->httpd_setup->httpd->dir . '/logs/quick-start.log')) =~ /server-status/ });
     return ends_well($example);
@@ -96,14 +98,13 @@ sub several_vhosts {
     is(statuses([map { $_->read_response } send_all($example, 12, '/slow?ms=100', 'shop.example.com')]), '200:12', 'the shop answers');
     is($backend{PP_SHOP}->stats->{max_active}, 12, 'all at once');
     is(statuses([map { $_->read_response } @reports]), '200:24', 'who waited is served');
-    is($backend{PP_REPORTS}->stats->{max_open}, 4, 'on four connections');
+    is($backend{PP_REPORTS}->stats->{accepts}, 4, 'on four connections');
     for my $host (qw(shop reports)) {
         my $client = $example->client;
         is(statuses([map { $client->get('/api/bytes?n=1', Host => "$host.example.com") } 1 .. 6]), '200:6', "the API, from $host");
     }
     is(join(' ', map { $backend{$_}->stats->{requests} } qw(PP_API_1 PP_API_2)), '8 4', 'is shared, two to one');
     is(pool($example, 'api')->{requests}, 12, 'and has a pool of its own');
-    push @{ $example->{expected}{error_log} }, 'pool_full';
     $example->{expected}{error_log} = 'pool_full';
     return ends_well($example);
 }
@@ -160,12 +161,9 @@ sub large_files {
 
 sub sse_websocket {
     my ($name) = @_;
-    pipe my $reader, my $writer or die "pipe: $!";
-    my $pid = start_process(sub { close $reader; open STDOUT, '>&', $writer; exec $^X, project_root() . '/t/lib/live.pl' or die "exec: $!" });
-    close $writer;
-    chomp(my $port = readline $reader);
-    my $example = started($name, defines => { PP_BACKEND => "http://127.0.0.1:$port" });
-    my @streams = $leases ? send_all($example, 60, '/events', 'live.example.com') : send_all($example, 5, '/events', 'live.example.com');
+    my $backend = Test::PooledProxy::Program->script('live.pl', File::Temp::tempdir(CLEANUP => 1) . '/log');
+    my $example = started($name, defines => { PP_BACKEND => $backend->url });
+    my @streams = send_all($example, $leases ? 60 : 5, '/events', 'live.example.com');
     for my $client (@streams) { $client->read_head }
     is($streams[0]->read_chunk . $streams[0]->read_chunk, "data: event 1\n\ndata: event 2\n\n", 'events come while the stream goes on');
     is(pool($example, 'streams')->{busy}, scalar @streams, 'more streams than threads are open');
@@ -181,9 +179,7 @@ sub sse_websocket {
     is($example->client->get('/')->{status}, 200, 'other requests are served meanwhile');
     $_->close for $client, @streams;
     ok(wait_until(5, sub { pool($example, 'streams')->{busy} == 0 }), 'clients that go away let their connections go');
-    ends_well($example);
-    stop_process($pid, 5);
-    return;
+    return ends_well($example);
 }
 
 sub threads_of {
@@ -202,7 +198,7 @@ sub slow_requests {
     my $example = started($name, mpm_config => '', defines => { PP_BACKEND => $backend->url });
     ok(wait_until(10, sub { Test::PooledProxy::Httpd::children_of($example->pid) == 2 && threads_of($example) > 2 * 64 }), 'two children from the start');
     my $threads = threads_of($example);
-    my @clients = send_all($example, $n, '/slow?ms=5000', 'slow.example.com');
+    my @clients = send_all($example, $n, '/slow?ms=4000', 'slow.example.com');
     ok(wait_until(5, sub { pool($example, 'slow.example.com')->{busy} == $n }), "$n requests are in flight");
     my $began = time;
     is($example->client->get('/pooledproxy-status')->{status}, 200, 'httpd answers meanwhile');

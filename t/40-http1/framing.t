@@ -374,18 +374,19 @@ accept
 expect GET /length
 send_head 200 "Content-Length: 100"
 send_raw "part"
+await read_length
 close
 accept
 expect GET /chunked
 send_head 200 "Transfer-Encoding: chunked"
 send_chunk "part"
+await read_chunked
 close
 accept
 expect GET /reset
 send_head 200 "X-Framing: until close"
 send_raw "part"
-signal sent
-await read
+await read_reset
 reset
 accept
 expect GET /next
@@ -394,17 +395,19 @@ send 200 "next"
 request GET /length
 read_head 200
 read "part"
+tell read_length
 read_cut
 connect
 request GET /chunked
 read_head 200
 read "part"
+tell read_chunked
 read_cut
 connect
 request GET /reset
 read_head 200
 read "part"
-tell read
+tell read_reset
 read_cut
 connect
 request GET /next

@@ -1,7 +1,7 @@
 /* test_pool_random: whatever is done to a pool in whatever order, its limits hold and its numbers are true. */
 #include "pool_rig.h"
 
-enum { HOSTS = 3, ASKERS = 24, PEERS = 256, STEPS = 1500, PLANS = 12 };
+enum { HOSTS = 3, ASKERS = 24, PEERS = 256, STEPS = 1500, PLANS = 36 };
 
 typedef struct host_t {
     server_t server;

@@ -9,7 +9,7 @@
 #   send_chunk "..."          a chunk
 #   send_last_chunk ["..."]   the last chunk, with trailer lines
 #   read_interim STATUS       the next head is this interim response
-#   read_head STATUS          the next head is this final one
+#   read_head STATUS          the next head is this final one (STATUS may be ~REGEX)
 #   header NAME: VALUE        the head read last has this field (VALUE may be ~REGEX)
 #   no_header NAME
 #   read "..."                the next bytes of the body (after 101: of the connection) are these
@@ -20,6 +20,7 @@
 #   read_cut                  it is cut here: the connection is closed before the body's end
 #   read_nothing              nothing came so far
 #   wait_close                the server closes the connection
+#   wait_answer_end           ... after the rest of this answer, and nothing else
 #   close, close_write, reset
 #   await NAME                until an upstream comes to `signal NAME`
 #   tell NAME                 lets the upstreams go on that `await NAME`
@@ -43,7 +44,7 @@ my %grammar = (
     send_chunk      => $string,
     send_last_chunk => qr/(?:$string)?/,
     read_interim    => qr/(\d{3})/,
-    read_head       => qr/(\d{3})/,
+    read_head       => qr/(\d{3}|~\S+)/,
     header          => qr/([^:\s]+):\s*(.*)/,
     no_header       => qr/(\S+)/,
     read            => $string,
@@ -54,6 +55,7 @@ my %grammar = (
     read_cut        => qr/()/,
     read_nothing    => qr/()/,
     wait_close      => qr/()/,
+    wait_answer_end => qr/()/,
     close           => qr/()/,
     close_write     => qr/()/,
     reset           => qr/()/,
@@ -137,7 +139,7 @@ sub do_read_head {
     my ($self, $status) = @_;
     my $client = $self->client;
     my $head = $client->{dialog_head} = $client->read_head;
-    die "it is $head->{status}\n" if $head->{status} != $status;
+    die "it is $head->{status}\n" if $status =~ /^~(.*)/ ? $head->{status} !~ /^$1$/ : $head->{status} != $status;
     $client->{body} = body_kind($head, $client->{dialog_method} // 'GET');
     return;
 }
@@ -254,6 +256,12 @@ sub do_wait_close {
         die "bytes came: " . substr($client->{buffer}, 0, 80) . "\n" if $client->{buffer} ne '';
         return if !$client->fill;
     }
+}
+
+sub do_wait_answer_end {
+    my ($self) = @_;
+    while ($self->body_bytes(65536) ne '') { }
+    return $self->do_wait_close;
 }
 
 sub do_close       { my ($self) = @_; $self->client->close;       return }

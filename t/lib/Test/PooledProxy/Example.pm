@@ -17,8 +17,14 @@ TypesConfig /dev/null
 <Directory "/">
     Require all denied
 </Directory>
+<Directory "$DOCROOT">
+    Require all granted
+</Directory>
 AddOutputFilterByType DEFLATE text/html text/plain text/css text/javascript
 RequestReadTimeout header=20-40,minrate=500 body=10,minrate=500
+<IfModule ssl_module>
+    SSLSessionCache "shmcb:$DIR/tls-sessions(512000)"
+</IfModule>
 END_CONF
 
 my $debian_mpm = <<'END_CONF';
@@ -48,10 +54,12 @@ sub modules {
     return grep { !$seen{$_}++ } @debian_modules, map { /^pooledproxy$/ ? () : /^ssl$/ ? qw(socache_shmcb ssl) : $_ } split ' ', $needed;
 }
 
-# The text of the setup's main configuration.
+# The text of the setup's main configuration. `defines` is a list: one may use those before it.
 sub include {
     my ($self, $defines) = @_;
-    my $lines = join '', map { qq{Define $_ "$defines->{$_}"\n} } sort keys %$defines;
+    my @left = @$defines;
+    my $lines = '';
+    while (my ($name, $value) = splice @left, 0, 2) { $lines .= qq{Define $name "$value"\n} }
     return qq{Define APACHE_LOG_DIR "\$DIR/logs"\n$lines${debian_conf}Include "\$ROOT/conf-examples/$self->{name}.conf"\n};
 }
 
@@ -61,7 +69,7 @@ sub setup {
 }
 
 # (true or false, what httpd -t says) about the file as it is, but for these defines.
-sub configtest { my ($self, %defines) = @_; return $self->setup(\%defines)->configtest }
+sub configtest { my ($self, %defines) = @_; return $self->setup([%defines])->configtest }
 
 # Starts httpd; PP_PORT and, where the file has one, PP_TLS_PORT are free ones.
 sub start {
@@ -69,7 +77,7 @@ sub start {
     for my $attempt (1 .. 5) {
         @$self{qw(port tls_port)} = free_ports(2);
         my %ports = (PP_PORT => $self->{port}, $self->{text} =~ /PP_TLS_PORT/ ? (PP_TLS_PORT => $self->{tls_port}) : ());
-        $self->{setup} = $self->setup({ %ports, %{ $self->{defines} } });
+        $self->{setup} = $self->setup([%ports, %{ $self->{defines} }]);
         return $self if eval { $self->{setup}->start; 1 };
         die $@ if $attempt == 5 || $@ !~ /Address already in use/;
     }

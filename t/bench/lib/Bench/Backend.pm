@@ -1,0 +1,69 @@
+# Bench::Backend: the one backend of all proxies: nginx, one worker, that serves files of 1 KB, 100 KB and 1 MB below /pooled/ and /fresh/ and
+# takes uploads.
+package Bench::Backend;
+use strict;
+use warnings;
+use parent -norequire, 'Bench::Server';
+use Bench::Machine;
+use Bench::Server;
+use Test::PooledProxy::Util qw(write_file);
+
+my %files = ('1k' => 1024, '100k' => 100 * 1024, '1m' => 1024 * 1024);
+
+sub name { return 'backend' }
+
+sub cpus { return Bench::Machine::load_cpus() }
+
+sub command { my ($self) = @_; return ('nginx', '-p', $self->{dir}, '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log") }
+
+sub prepare {
+    my ($self) = @_;
+    for my $folder (qw(files files/pooled files/fresh)) { mkdir "$self->{dir}/$folder" }
+    for my $file (keys %files) {
+        write_file("$self->{dir}/files/$_/$file", 'x' x $files{$file}) for qw(pooled fresh);
+    }
+    write_file("$self->{dir}/nginx.conf", $self->config);
+    return;
+}
+
+# An upload is read whole before it is answered: that is what passing it to a second server without its body is for.
+sub config {
+    my ($self) = @_;
+    return <<"END";
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
+http {
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 1h;
+    keepalive_requests 1000000000;
+    open_file_cache max=16 inactive=1h;
+    open_file_cache_valid 1h;
+    client_max_body_size 0;
+    client_body_buffer_size 2m;
+    client_body_temp_path temp_body;
+    proxy_temp_path temp_proxy;
+    fastcgi_temp_path temp_fastcgi;
+    uwsgi_temp_path temp_uwsgi;
+    scgi_temp_path temp_scgi;
+    upstream done { server 127.0.0.1:$self->{ports}{done}; keepalive 128; }
+    server {
+        listen 127.0.0.1:$self->{ports}{http} backlog=4096;
+        root files;
+        location /pooled/upload {
+            proxy_pass http://done;
+            proxy_pass_request_body off;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+        }
+    }
+    server {
+        listen 127.0.0.1:$self->{ports}{done} backlog=4096;
+        location / { return 200 "done\\n"; }
+    }
+}
