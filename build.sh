@@ -18,11 +18,13 @@ usage() {
     cat <<'END'
 ./build.sh                     build the module
 ./build.sh run [BACKEND-URL]   build it and run httpd with it, in front of BACKEND-URL or of a demo backend; Ctrl-C ends it
+                               environment: PORT=8080, or the next one that is free
 ./build.sh test [FILES...]     build and run the tests: all of t/, or these .t files
                                environment: MPM=event|worker|prefork  SANITIZE=address|thread  RELOAD=1  VALGRIND=1
 ./build.sh unit [NAMES...]     build and run the unit tests only: all of t/unit, or these (pp_pool for t/unit/test_pp_pool.c)
 ./build.sh path                build, then print where the module is
 ./build.sh install             install it into httpd (apxs -i) with an example configuration
+                               environment: DESTDIR=FOLDER, to have it below that
 ./build.sh bench               run the benchmarks
 ./build.sh lint                gcc and clang with all warnings, clang-format, cppcheck
 ./build.sh format              clang-format over the module and the C of the tests
@@ -236,11 +238,13 @@ command_path() {
 }
 
 command_install() {
-    local confdir
+    local confdir libexecdir
     need build run
     command_build
-    (cd "build/$mode" && apxs -i -n pooledproxy mod_pooledproxy.so >/dev/null)
-    confdir=$(apxs -q SYSCONFDIR)
+    libexecdir=${DESTDIR:-}$(apxs -q LIBEXECDIR)
+    confdir=${DESTDIR:-}$(apxs -q SYSCONFDIR)
+    mkdir -p "$libexecdir"
+    (cd "build/$mode" && apxs -S LIBEXECDIR="$libexecdir" -i -n pooledproxy mod_pooledproxy.so >/dev/null)
     mkdir -p "$confdir/mods-available" "$confdir/conf-available"
     echo "LoadModule pooledproxy_module $(apxs -q LIBEXECDIR)/mod_pooledproxy.so" >"$confdir/mods-available/pooledproxy.load"
     example_conf >"$confdir/conf-available/pooledproxy-example.conf"
@@ -350,25 +354,27 @@ free_port() {
 
 # Starts the demo backend and sets backend to its URL.
 start_demo_backend() {
-    local port
-    rm -f build/run/ready
-    mkfifo build/run/ready
-    perl t/lib/backend.pl --ready build/run/ready &
+    local dir=$1 port
+    rm -f "$dir/ready"
+    mkfifo "$dir/ready"
+    exec 8<>"$dir/ready" # both ends: to wait in read, which has a time limit, not in open
+    perl t/lib/backend.pl --ready "$dir/ready" 8>&- &
     started+=($!)
-    read -r port <build/run/ready
-    rm -f build/run/ready
+    read -r -t 10 port <&8 || fail "the demo backend did not start"
+    exec 8>&-
+    rm -f "$dir/ready"
     backend=http://127.0.0.1:$port/
 }
 
 run_conf() {
-    local port=$1 backend=$2 modules
+    local port=$1 backend=$2 dir=$3 modules
     modules=$(apxs -q LIBEXECDIR)
     cat <<END
 # Written by ./build.sh run at each start.
-ServerRoot "$root/build/run"
-DefaultRuntimeDir "$root/build/run"
-PidFile "$root/build/run/httpd.pid"
-ErrorLog "$root/build/run/error.log"
+ServerRoot "$dir"
+DefaultRuntimeDir "$dir"
+PidFile "$dir/httpd.pid"
+ErrorLog "$dir/error.log"
 LogLevel warn
 LoadModule mpm_event_module $modules/mod_mpm_event.so
 LoadModule authz_core_module $modules/mod_authz_core.so
@@ -379,7 +385,7 @@ ServerName 127.0.0.1:$port
 # Waiting for a backend takes no thread: let a child hold many more connections than it has threads.
 AsyncRequestWorkerFactor 64
 LogFormat "%h \"%r\" %>s %O server=%{POOLEDPROXY_SERVER}e reused=%{POOLEDPROXY_REUSED}e us=%{POOLEDPROXY_T_TOTAL}e" pooled
-CustomLog "$root/build/run/access.log" pooled
+CustomLog "$dir/access.log" pooled
 <Location "/pooledproxy-status">
     SetHandler pooledproxy-status
 </Location>
@@ -391,7 +397,7 @@ END
 wait_for_port() {
     local tries=0
     until is_port_taken "$1"; do
-        kill -0 "$2" 2>/dev/null || fail "httpd did not start: see build/run/error.log"
+        kill -0 "$2" 2>/dev/null || fail "httpd did not start: see build/run/$1/error.log"
         tries=$((tries + 1))
         [[ $tries -lt 100 ]] || fail "httpd does not listen on port $1"
         sleep 0.1
@@ -399,19 +405,20 @@ wait_for_port() {
 }
 
 command_run() {
-    local backend=${1:-} port httpd
+    local backend=${1:-} port httpd dir
     need build run
     command_build
     httpd=$(apxs -q SBINDIR)/$(apxs -q PROGNAME)
-    mkdir -p build/run
+    port=$(free_port "${PORT:-8080}")
+    dir=$root/build/run/$port # one for each that runs
+    mkdir -p "$dir"
     trap stop_started EXIT
     trap 'exit 130' INT TERM
-    [[ $backend ]] || start_demo_backend
+    [[ $backend ]] || start_demo_backend "$dir"
     [[ $backend == */ ]] || backend+=/
-    port=$(free_port 8080)
-    run_conf "$port" "$backend" >build/run/httpd.conf
-    "$httpd" -t -f "$root/build/run/httpd.conf" 2>build/run/configtest || { cat build/run/configtest >&2; exit 1; }
-    "$httpd" -f "$root/build/run/httpd.conf" -DFOREGROUND &
+    run_conf "$port" "$backend" "$dir" >"$dir/httpd.conf"
+    "$httpd" -t -f "$dir/httpd.conf" 2>"$dir/configtest" || { cat "$dir/configtest" >&2; exit 1; }
+    "$httpd" -f "$dir/httpd.conf" -DFOREGROUND &
     started+=($!)
     wait_for_port "$port" $!
     cat <<END
@@ -420,11 +427,12 @@ httpd with mod_pooledproxy is in front of $backend
 
     try it     curl -i http://127.0.0.1:$port/
     watch it   http://127.0.0.1:$port/pooledproxy-status
-    its conf   build/run/httpd.conf   (logs beside it)
+    its conf   build/run/$port/httpd.conf   (logs beside it)
     stop it    Ctrl-C
 
 END
     wait -n "${started[@]}" || true
+    fail "httpd or the backend has ended by itself: see build/run/$port/error.log"
 }
 
 # ---- main ----

@@ -64,7 +64,7 @@ static void on_child_init(apr_pool_t *pchild, server_rec *s)
 
 static void register_hooks(apr_pool_t *p)
 {
-    static const char *const before_alias[] = { "mod_alias.c", "mod_userdir.c", "mod_vhost_alias.c", NULL };
+    static const char *const before_alias[] = { "mod_alias.c", "mod_userdir.c", "mod_vhost_alias.c", "mod_proxy.c", NULL };
     static const char *const after_rewrite[] = { "mod_rewrite.c", NULL };
     static const char *const before_core[] = { "core.c", NULL };
 

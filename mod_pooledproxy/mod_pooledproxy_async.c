@@ -173,7 +173,7 @@ static void client_lost(pp_lease_t *lease, pp_err_t err)
 {
     pp_forward_t *fw = lease->work;
 
-    lease->c->aborted = 1;
+    lease->c->aborted = err != PP_ERR_client_timeout || lease->congested; /* who only does not send can be told: 408 */
     if (!fw) {
         pooledproxy_lease_give(lease, PP_NEXT_LINGER);
         return;

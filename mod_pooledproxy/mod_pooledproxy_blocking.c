@@ -142,14 +142,20 @@ static bool client_is_there(pump_t *pump)
     return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
 }
 
-static void check_body_timeout(pump_t *pump)
+/* What is left of the client's time to send more of the body. */
+static apr_interval_time_t body_time_left(pump_t *pump)
 {
-    apr_time_t now = pp_clock_now();
-
     if (!pump->waiting_since)
-        pump->waiting_since = now;
-    if (now - pump->waiting_since > pump->fw->r->server->timeout && !pump->fw->tunnel)
-        pump_cancel(pump, PP_ERR_client_timeout);
+        pump->waiting_since = pp_clock_now();
+    return pump->waiting_since + pump->fw->r->server->timeout - pp_clock_now();
+}
+
+static int tick_msec(pump_t *pump, bool for_body)
+{
+    const int tick = pump->client_fd >= 0 ? 1000 : for_body ? BODY_TICK_MSEC : TICK_MSEC;
+    apr_interval_time_t left = for_body && !pump->fw->tunnel ? body_time_left(pump) : PP_SEC(1);
+
+    return left / 1000 < tick ? (left > 0 ? (int)(left / 1000) + 1 : 0) : tick;
 }
 
 /* Does input mean that the client gave up? Not when it has said all it may, or has sent more than was asked for. */
@@ -162,18 +168,17 @@ static void pump_wait(pump_t *pump, bool wants_body)
 {
     bool for_body = pump->body_open && wants_body;
     int fd = for_body || may_give_up(pump) ? pump->client_fd : -1;
-    int tick = pump->client_fd >= 0 ? 1000 : for_body ? BODY_TICK_MSEC : TICK_MSEC;
     bool readable;
 
     if (pump->cancelled)
         fd = -1;
-    readable = pooledproxy_channel_wait(pump->channel, fd, tick);
+    readable = pooledproxy_channel_wait(pump->channel, fd, tick_msec(pump, for_body));
     if (pump->fw->r->connection->aborted && !pump->cancelled)
         pump_cancel(pump, PP_ERR_client_gone);
     else if (readable && !pump->body_open && !client_is_there(pump))
         pump_cancel(pump, PP_ERR_client_gone);
-    else if (for_body && !readable)
-        check_body_timeout(pump);
+    else if (for_body && !readable && !pump->fw->tunnel && body_time_left(pump) <= 0)
+        pump_cancel(pump, PP_ERR_client_timeout);
     pump->body_waits = false;
 }
 

@@ -328,6 +328,8 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
         return OK;
     }
     apr_brigade_cleanup(fw->out);
+    if (fw->call.request.has_body && !fw->in_eof)
+        fw->r->connection->keepalive = AP_CONN_CLOSE; /* else httpd reads the rest before it answers, which may never come */
     if (fw->client_status)
         return fw->client_status;
     if (pp_err_row(err)->http_status == 0)

@@ -286,7 +286,7 @@ void pp_call_cancel(pp_call_t *call, pp_err_t err)
 {
     if (call->err != PP_OK || !call->in_flight)
         return;
-    call_stop(call, err, PP_CLOSE_client_gone);
+    call_stop(call, err, err == PP_ERR_shutdown ? PP_CLOSE_shutdown : PP_CLOSE_client_gone);
     call_release(call, err);
 }
 

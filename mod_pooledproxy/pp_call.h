@@ -17,7 +17,7 @@ typedef struct pp_head_place_t {
     size_t offset, len;
 } pp_head_place_t;
 
-/* The head, as written for upstream->servers[head_server]. */
+/* The head, as written for upstream->servers[0]. */
 typedef struct pp_call_head_t {
     const char *bytes;
     size_t len;

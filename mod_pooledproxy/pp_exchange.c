@@ -312,6 +312,7 @@ void pp_exchange_pause(pp_exchange_t *x)
 {
     if (has_ended(x) || x->paused)
         return;
+    x->read_left = x->alarm == ALARM_READ && x->timeouts->read ? x->conn->timer.when - pp_loop_now(x->conn->loop) : 0;
     x->paused = true;
     pp_exchange_want(x);
     pp_exchange_alarm(x);
@@ -324,6 +325,8 @@ void pp_exchange_resume(pp_exchange_t *x)
     x->paused = false;
     pp_exchange_want(x);
     pp_exchange_alarm(x);
+    if (x->alarm == ALARM_READ && x->read_left > 0) /* a pause is no sign of life from the server */
+        pp_conn_alarm(x->conn, pp_loop_now(x->conn->loop) + x->read_left);
 }
 
 void pp_exchange_fail(pp_exchange_t *x, pp_err_t err)

@@ -70,6 +70,7 @@ struct pp_exchange_t {
     pp_conn_t *conn;
     pp_err_t fail;         /* what a callback asked it to end with */
     int alarm;             /* which time-out rules now */
+    pp_time_t read_left;   /* while paused: what was left of the time-out of reading; 0: it did not rule */
     bool paused;
     bool expect_hold;      /* the body waits for 100 */
     bool body_waits;       /* body_read said APR_EAGAIN */

@@ -106,7 +106,7 @@ send_head 200 "Set-Cookie: a=1; Path=/; HttpOnly\r\nVary: Accept\r\nSet-Cookie: 
 request GET / "X-List: one\r\nCookie: a=1; b=2\r\nX-List: two"
 read_head 200
 header Set-Cookie: a=1; Path=/; HttpOnly, b=2, a=3, and a comma
-header Vary: Accept, Cookie
+header Vary: ~^Accept, ?Cookie$
 header Link: </1>, </2>
 header WWW-Authenticate: Basic realm="a, b", Bearer
 

@@ -48,7 +48,7 @@ for my $kind ('clear', 'TLS') {
         my $pid    = child($setup);
         my $before = memory_kb($pid);
         my $most   = $before;
-        my @slow   = map { $setup->client(receive_buffer => 16384) } 1 .. 3;
+        my @slow   = map { $setup->client } 1 .. 3;
         $_->send_request(GET => '/bytes?n=' . LARGE) for @slow;
         is($_->read_head->{status}, 200, 'the answer begins') for @slow;
         my $answered = 0;

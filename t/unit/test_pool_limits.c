@@ -154,13 +154,17 @@ static void test_checkin_before_opening(void)
 
     note("a checkin comes before the opening is done");
     begin();
+    drive_clock_by(0);
     get(&a, &server);
     policy.max_connecting = 1;
     ask(&b, &server);
+    c.checkout.wait_until = pp_clock_now() + PP_SEC(1);
     ask(&c, &server);
     give_back(&a);
     ok(b.conn && b.checkout.reused, "the waiter gets the checked in one");
-    ok(drive_until(loop, c.conn) && !c.checkout.reused, "... the next one what was opened for him");
+    drive_clock_by(PP_SEC(2));
+    ok(drive_until(loop, is_answered(&c)), "... the next one what was opened for him");
+    ok(c.conn && !c.checkout.reused, "... and has not to wait for it as in the queue");
     is_int(stats.conn_opened, 2, "two in all");
     throw_away(&b);
     throw_away(&c);
@@ -192,18 +196,26 @@ static void test_refused(void)
     b.called = 0;
     ok(drive_until(loop, d.err), "when the first cancels the failure is the next one's");
     is_int(b.called, 0, "... not his");
-    throw_away(&a);
+    a.checkout.fresh = true;
+    give_back(&a);
+    ask(&a, &refusing);
+    ask(&b, &refusing);
+    ok(drive_until(loop, a.err && b.err) && a.order < b.order, "a failure is for whom the connection was opened");
     throw_away(&c);
     close(refusing.fd);
     end();
 }
 
-static void test_unix_missing(void)
+static void test_no_way(void)
 {
+    pp_target_t nowhere = {.key = "a..b:80", .host = "a..b", .port = 80};
     asker_t a = {0};
     server_t missing;
 
     begin();
+    ask_target(&a, &nowhere);
+    ok(drive_until(loop, a.err), "a name that cannot be");
+    is_int(a.err, PP_ERR_dns_failed, "... dns_failed");
     server_open_unix(&missing);
     server_close(&missing);
     get(&a, &missing);
@@ -303,7 +315,7 @@ int main(void)
     test_outlives();
     test_checkin_before_opening();
     test_refused();
-    test_unix_missing();
+    test_no_way();
     test_connect_timeout();
     test_timeout_before_begin();
     test_many_hosts();

@@ -5,7 +5,6 @@ enum { HOSTS = 3, ASKERS = 24, PEERS = 256, STEPS = 1500, PLANS = 36 };
 
 typedef struct host_t {
     server_t server;
-    char key[80];
     pp_target_t target;
     peer_t peers[PEERS];
     int npeers; /* open ones are peers[0 .. npeers) */
@@ -18,6 +17,7 @@ typedef struct player_t {
 } player_t;
 
 static host_t hosts[HOSTS];
+static char keys[HOSTS][80];
 static player_t players[ASKERS];
 static const char *complaint; /* the first thing that was wrong */
 static long tickets;
@@ -210,7 +210,7 @@ static void plan_make(int plan)
     for (int i = 0; i < HOSTS; i++) {
         hosts[i] = (host_t){0};
         server_open_unix(&hosts[i].server);
-        hosts[i].target = target_of(&hosts[i].server, hosts[i].key);
+        hosts[i].target = target_of(&hosts[i].server, keys[i]);
         hosts[i].target.limit = plan % 5 == i ? 1 + (int)drive_random(5) : 0;
     }
 }

@@ -3,23 +3,25 @@
 package Bench::Backend;
 use strict;
 use warnings;
-use parent -norequire, 'Bench::Server';
+use parent 'Bench::Server';
 use Bench::Machine;
-use Bench::Server;
 use Test::PooledProxy::Util qw(write_file);
 
 my %files = ('1k' => 1024, '100k' => 100 * 1024, '1m' => 1024 * 1024);
 
-sub name { return 'backend' }
-
-sub cpus { return Bench::Machine::load_cpus() }
+sub name       { return 'backend' }
+sub port_names { return qw(http done) }
+sub cpus       { return Bench::Machine::load_cpus() }
 
 sub command { my ($self) = @_; return ('nginx', '-p', $self->{dir}, '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log") }
 
 sub prepare {
     my ($self) = @_;
-    for my $folder (qw(files files/pooled files/fresh)) { mkdir "$self->{dir}/$folder" }
-    for my $file (keys %files) {
+    for my $folder (qw(files files/pooled files/fresh)) {
+        mkdir "$self->{dir}/$folder" or die "$folder: $!\n";
+        chmod 0755, "$self->{dir}/$folder";
+    }
+    for my $file (sort keys %files) {
         write_file("$self->{dir}/files/$_/$file", 'x' x $files{$file}) for qw(pooled fresh);
     }
     write_file("$self->{dir}/nginx.conf", $self->config);
@@ -67,3 +69,7 @@ http {
         location / { return 200 "done\\n"; }
     }
 }
+END
+}
+
+1;

@@ -6,6 +6,7 @@
 #   request METHOD PATH ["..."]   a request with Host and these header lines (\r\n between them), without a body
 #   send "..."                just these bytes
 #   send_bytes N              N bytes of filling, as the upstream's verb
+#   send_until_full           filling, until the socket has taken none for 0.2 s
 #   send_chunk "..."          a chunk
 #   send_last_chunk ["..."]   the last chunk, with trailer lines
 #   read_interim STATUS       the next head is this interim response
@@ -24,6 +25,9 @@
 #   close, close_write, reset
 #   await NAME                until an upstream comes to `signal NAME`
 #   tell NAME                 lets the upstreams go on that `await NAME`
+#   stats NAME N              waits until the status page says so
+#   took MIN MAX              the seconds from the last request (or send) to the last head (or cut, or close) that was read; a slow
+#                             machine may take half a second more
 #   wait SECONDS              lets time pass (only where time itself is tested)
 package Test::PooledProxy::Dialog;
 use strict;
@@ -31,7 +35,7 @@ use warnings;
 use Test::More ();
 use Time::HiRes qw(time);
 use Test::PooledProxy::Client;
-use Test::PooledProxy::Util qw(wait_until unescape lines_of);
+use Test::PooledProxy::Util qw(wait_until unescape lines_of slowness);
 
 my $string = qr/"((?:[^"\\]|\\.)*)"/s;
 
@@ -61,7 +65,10 @@ my %grammar = (
     reset           => qr/()/,
     await           => qr/(\w+)/,
     tell            => qr/(\w+)/,
+    stats           => qr/(\S+)\s+(\d+)/,
+    took            => qr/(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)/,
     wait            => qr/(\d+(?:\.\d+)?)/,
+    send_until_full => qr/()/,
 );
 
 my %has_string = map { $_ => 1 } qw(request send send_chunk send_last_chunk read);
@@ -101,14 +108,21 @@ sub do_use { my ($self, $name) = @_; $self->{client} = $self->{names}{$name} or 
 sub do_request {
     my ($self, $method, $path, $fields) = @_;
     my $client = $self->client;
+    $self->{sent_at} = time;
     $client->{dialog_method} = $method;
     $fields .= "\r\n" if $fields ne '' && $fields !~ /\r\n\z/;
     $client->send_bytes("$method $path HTTP/1.1\r\nHost: front.test\r\n$fields\r\n");
     return;
 }
 
-sub do_send       { my ($self, $bytes) = @_; $self->client->send_bytes($bytes);                                       return }
-sub do_send_chunk { my ($self, $bytes) = @_; $self->client->send_bytes(sprintf "%x\r\n%s\r\n", length $bytes, $bytes); return }
+sub do_send {
+    my ($self, $bytes) = @_;
+    $self->{sent_at} = time;
+    $self->client->send_bytes($bytes);
+    return;
+}
+
+sub do_send_chunk { my ($self, $bytes) = @_; return $self->do_send(sprintf "%x\r\n%s\r\n", length $bytes, $bytes) }
 
 sub do_send_last_chunk {
     my ($self, $trailers) = @_;
@@ -126,6 +140,18 @@ sub do_send_bytes {
     return;
 }
 
+sub do_send_until_full {
+    my ($self) = @_;
+    my $socket = $self->client->{socket};
+    local $SIG{PIPE} = 'IGNORE';
+    while (1) {
+        my $set = '';
+        vec($set, fileno $socket, 1) = 1;
+        return if select(undef, $set, undef, 0.2) == 0;
+        defined syswrite $socket, $filling or $!{EAGAIN} or die "write: $!\n";
+    }
+}
+
 # ---- answers ----
 
 sub do_read_interim {
@@ -139,6 +165,7 @@ sub do_read_head {
     my ($self, $status) = @_;
     my $client = $self->client;
     my $head = $client->{dialog_head} = $client->read_head;
+    $self->{read_at} = time;
     die "it is $head->{status}\n" if $status =~ /^~(.*)/ ? $head->{status} !~ /^$1$/ : $head->{status} != $status;
     $client->{body} = body_kind($head, $client->{dialog_method} // 'GET');
     return;
@@ -213,7 +240,9 @@ sub do_read_end {
 sub do_read_cut {
     my ($self) = @_;
     while (1) {
-        my $bytes = eval { $self->body_bytes(65536) } // return;
+        my $bytes = eval { $self->body_bytes(65536) };
+        $self->{read_at} = time;
+        return if !defined $bytes;
         die "it ended as if it were whole\n" if $bytes eq '';
     }
 }
@@ -254,8 +283,10 @@ sub do_wait_close {
     my $client = $self->client;
     while (1) {
         die "bytes came: " . substr($client->{buffer}, 0, 80) . "\n" if $client->{buffer} ne '';
-        return if !$client->fill;
+        last if !$client->fill;
     }
+    $self->{read_at} = time;
+    return;
 }
 
 sub do_wait_answer_end {
@@ -277,6 +308,20 @@ sub do_await {
 }
 
 sub do_tell { my ($self, $name) = @_; $_->tell_script($name) for $self->{setup}->upstreams; return }
+
+sub do_stats {
+    my ($self, $name, $wanted) = @_;
+    my $got;
+    wait_until(5, sub { ($got = $self->{setup}->numbers->{$name} // 'unknown') eq $wanted }) or die "it is $got\n";
+    return;
+}
+
+sub do_took {
+    my ($self, $least, $most) = @_;
+    my $took = $self->{read_at} - $self->{sent_at};
+    die "it was $took s\n" if $took < $least || $took > $most + 0.5 * slowness();
+    return;
+}
 
 sub do_wait {
     my ($self, $seconds) = @_;

@@ -8,12 +8,14 @@ use Test::PooledProxy::Client;
 use Test::PooledProxy::Setup;
 use Test::PooledProxy::Util qw(free_ports read_file project_root);
 
-my @debian_modules = qw(alias auth_basic authn_core authn_file authz_core authz_host authz_user deflate dir env filter mime reqtimeout
-  setenvif status unixd);
+my @debian_modules = qw(access_compat alias auth_basic authn_core authn_file authz_core authz_host authz_user autoindex deflate dir env
+  filter mime negotiation reqtimeout setenvif status);
 
 # As Debian's apache2.conf and mods-enabled have it.
 my $debian_conf = <<'END_CONF';
 TypesConfig /dev/null
+Timeout 300
+KeepAliveTimeout 5
 <Directory "/">
     Require all denied
 </Directory>
@@ -103,6 +105,7 @@ sub curl {
 # Ends httpd; what went wrong meanwhile, one complaint a line.
 sub stop {
     my ($self) = @_;
+    return 'requests had to begin on worker threads' if $self->{setup}->httpd->error_log =~ /begin on worker threads/;
     Test::PooledProxy::Checks->new(block => $self->{expected} || {}, setup => $self->{setup}, responses => [])->unexpected_log;
     return join "\n", $self->{setup}->stop;
 }

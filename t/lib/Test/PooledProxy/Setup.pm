@@ -5,6 +5,7 @@
 #   $UPSTREAM_PORT $UPSTREAM2_PORT ...  $UPSTREAM_SOCKET ...   the scripted upstreams (no script: a port that refuses)
 #   $BACKEND_PORT            the load backend (Test::PooledProxy::Backend)
 #   $CLOSED_PORT             refuses connections
+#   $HANGING_PORT            neither takes nor refuses them
 #   $DIR $DOCROOT $ROOT $MODULES   the temporary directory, its docroot, the project, httpd's modules
 #   $CERT $KEY               a certificate for front.test, localhost and 127.0.0.1, when `tls` or `certificate` is set
 package Test::PooledProxy::Setup;
@@ -69,6 +70,7 @@ sub prepare {
         MODULES     => Test::PooledProxy::Config::modules_dir(),
         CLOSED_PORT => $self->closed_port,
     };
+    $self->{vars}{HANGING_PORT} = $self->hanging_port if grep { ($_ // '') =~ /\$HANGING_PORT/ } @$self{qw(config main_config vhosts)};
     if ($self->{backend}) {
         $self->{backend_process} = Test::PooledProxy::Backend->new;
         $self->{vars}{BACKEND_PORT} = $self->{backend_process}->port;
@@ -87,6 +89,15 @@ sub closed_port {
     bind $socket, sockaddr_in(0, INADDR_LOOPBACK) or die "bind: $!";
     $self->{closed_socket} = $socket;
     return (sockaddr_in(getsockname $socket))[0];
+}
+
+# A port whose queue of connections is full: the kernel answers no more of them.
+sub hanging_port {
+    my ($self) = @_;
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!";
+    my $port = $listener->sockport;
+    push @{ $self->{hanging} }, $listener, map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Blocking => 0) } 1 .. 4;
+    return $port;
 }
 
 sub listen_upstream {
