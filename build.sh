@@ -11,6 +11,7 @@ declare -A packages=(
     [run]="apache2-bin perl curl ca-certificates"
     [test]="perl libtest-base-perl libio-socket-ssl-perl curl nginx-light haproxy nodejs python3 wrk nghttp2-client openssl procps
         valgrind strace"
+    [bench]="gnuplot-nox util-linux"
     [clang]="clang libclang-rt-dev clang-format"
 )
 
@@ -25,7 +26,8 @@ usage() {
 ./build.sh path                build, then print where the module is
 ./build.sh install             install it into httpd (apxs -i) with an example configuration
                                environment: DESTDIR=FOLDER, to have it below that
-./build.sh bench               run the benchmarks
+./build.sh bench [--quick]     measure beside mod_proxy_http, nginx and HAProxy; --only PATTERN, --rounds N, --list
+./build.sh bench micro         measure the parser, the pool and the timers alone
 ./build.sh lint                gcc and clang with all warnings, clang-format, cppcheck
 ./build.sh format              clang-format over the module and the C of the tests
 ./build.sh fuzz [SECONDS]      run each fuzzer of t/fuzz (default 60 s each)
@@ -290,10 +292,21 @@ command_test() {
     exec prove -j2 -r -It/lib "$@"
 }
 
+build_micro() {
+    local source sources=(t/bench/micro_*.c)
+    lock
+    { build_core && compile "${sources[@]}"; } || fail "the micro benchmarks do not compile"
+    for source in "${sources[@]}"; do
+        build_program "$(basename "$source" .c)" "$source" || fail "the micro benchmarks do not build"
+    done
+    unlock
+}
+
 command_bench() {
-    need build run test
-    [[ -x t/bench/run ]] || fail "there is no t/bench/run"
+    need build run test bench
+    [[ $mode == plain ]] || fail "SANITIZE=$mode: only the plain build can be measured"
     command_build
+    [[ ${1:-} != micro ]] || build_micro
     POOLEDPROXY_SO=$(module_path) exec t/bench/run "$@"
 }
 

@@ -49,7 +49,7 @@ static int body_take_whole(pp_forward_t *fw)
         if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(bb))
             break;
         bool ended = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
-        APR_BRIGADE_CONCAT(fw->in, bb);
+        ap_save_brigade(NULL, &fw->in, &bb, r->pool); /* mod_ssl's buckets lie in its one buffer */
         if (apr_brigade_length(fw->in, 1, &length) != APR_SUCCESS)
             return OK;
         if (ended) {
@@ -249,6 +249,14 @@ static void tunnel_begin(pp_forward_t *fw, const pp_h1_response_t *resp)
     apr_brigade_puts(fw->out, NULL, NULL, "\r\n");
 }
 
+/* Has the client sent its whole body, and was it read? */
+static bool is_body_whole(const pp_forward_t *fw)
+{
+    if (!fw->call.request.has_body || fw->in_eof)
+        return true;
+    return fw->body_kind == PP_REQUEST_BODY_LENGTH && fw->body_seen == fw->body_length;
+}
+
 void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp)
 {
     fw->head_set = true;
@@ -257,7 +265,7 @@ void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp)
         return;
     }
     pooledproxy_response_head(fw->r, fw->match, fw->call.server, resp);
-    if (fw->call.request.has_body && !fw->in_eof)
+    if (!is_body_whole(fw))
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* the rest of the body would be taken for the next request */
 }
 
@@ -328,7 +336,7 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
         return OK;
     }
     apr_brigade_cleanup(fw->out);
-    if (fw->call.request.has_body && !fw->in_eof)
+    if (!is_body_whole(fw))
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* else httpd reads the rest before it answers, which may never come */
     if (fw->client_status)
         return fw->client_status;

@@ -8,6 +8,7 @@ run_tests();
 __DATA__
 
 === 1,000 requests through PooledProxyPass: one connection
+--- mpm: event worker
 --- backend
 --- config
 PooledProxyPass / http://127.0.0.1:$BACKEND_PORT/
@@ -19,6 +20,7 @@ conn_opened 1
 conn_reused 999
 
 === 1,000 requests through a <Location>: one connection
+--- mpm: event worker
 --- backend
 --- config
 <Location /app>
@@ -32,6 +34,7 @@ conn_opened 1
 conn_reused 999
 
 === 1,000 requests through a handler: one connection
+--- mpm: event worker
 --- backend
 --- config
 <Location />
@@ -45,19 +48,21 @@ conn_opened 1
 conn_reused 999
 
 === 1,000 requests through a RewriteRule: one connection
+--- mpm: event worker
 --- backend
 --- modules: rewrite
 --- config
 RewriteEngine On
-RewriteRule ^/app/(.*) /$1 [H=pooledproxy:http://127.0.0.1:$BACKEND_PORT]
+RewriteRule ^/bytes - [H=pooledproxy:http://127.0.0.1:$BACKEND_PORT]
 --- request eval
-"GET /app/bytes?n=10\n" x 1000
+"GET /bytes?n=10\n" x 1000
 --- response_length: 10
 --- stats
 conn_opened 1
 conn_reused 999
 
 === 1,000 requests to a named upstream: one connection
+--- mpm: event worker
 --- backend
 --- config
 <PooledProxyUpstream group>
@@ -72,6 +77,7 @@ conn_opened 1
 conn_reused 999
 
 === 1,000 requests of threads that wait: one connection
+--- mpm: event worker
 --- backend
 --- config
 PooledProxyAsync Off

@@ -15,7 +15,7 @@ use constant ABORTED => $ENV{VALGRIND} ? 40 : 500;
 my $setup = Test::PooledProxy::Setup->new(
     backend     => 1,
     modules     => [qw(ratelimit env)],
-    main_config => "PooledProxyEventLoops 1\nAsyncRequestWorkerFactor 64\n",
+    main_config => "PooledProxyEventLoops 1\n<IfModule mpm_event_module>\nAsyncRequestWorkerFactor 64\n</IfModule>\n",
     timeout     => 20,
     config      => <<'END',
 PooledProxyPoolSize 100

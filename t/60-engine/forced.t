@@ -14,8 +14,8 @@ plan skip_all => 'only the event MPM leases connections' if Test::PooledProxy::C
 my $setup = Test::PooledProxy::Setup->new(
     backend     => 1,
     modules     => [qw(ratelimit env)],
-    main_config => "Timeout 1\nKeepAliveTimeout 20\nPooledProxyEventLoops 1\nAsyncRequestWorkerFactor 64\n",
-    mpm_config  => "StartServers 1\nServerLimit 1\nThreadsPerChild 4\nMaxRequestWorkers 4\nMinSpareThreads 1\nMaxSpareThreads 4\n",
+    main_config => "Timeout 1\nKeepAliveTimeout 20\nPooledProxyEventLoops 1\n",
+    mpm_config  => "AsyncRequestWorkerFactor 64\nStartServers 1\nServerLimit 1\nThreadsPerChild 4\nMaxRequestWorkers 4\nMinSpareThreads 1\nMaxSpareThreads 4\n",
     timeout     => 20,
     config      => <<'END',
 PooledProxyPoolSize 100

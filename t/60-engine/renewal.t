@@ -4,12 +4,13 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time);
 use Test::PooledProxy::Child qw(settles ends_clean);
+use Test::PooledProxy::Config;
 use Test::PooledProxy::Crowd;
 use Test::PooledProxy::Setup;
 use Test::PooledProxy::Util qw(wait_until);
 
 my %common = (
-    main_config => "Timeout 1\nKeepAliveTimeout 20\nMaxKeepAliveRequests 0\nPooledProxyEventLoops 1\nAsyncRequestWorkerFactor 64\n",
+    main_config => "Timeout 1\nKeepAliveTimeout 20\nMaxKeepAliveRequests 0\nPooledProxyEventLoops 1\n<IfModule mpm_event_module>\nAsyncRequestWorkerFactor 64\n</IfModule>\n",
     config      => "PooledProxyPoolSize 1000\nPooledProxyPass / http://127.0.0.1:\$UPSTREAM_PORT/\n",
     timeout     => 20,
 );
@@ -60,7 +61,7 @@ END
     my $setup = Test::PooledProxy::Setup->new(%common, upstream => { UPSTREAM => $script })->start;
     my $client = $setup->client;
     $client->send_request(GET => '/socket', headers => [Upgrade => 'echo', Connection => 'Upgrade']);
-    is($client->read_head->{status}, 101, '101');
+    is($client->read_head->{status}, 101, 'it begins');
     is($client->take(4), 'late', 'the backend says something after more than twice Timeout');
     $client->send_bytes('later');
     is($client->take(4), 'last', 'and once more');
@@ -71,6 +72,7 @@ END
 };
 
 subtest '200 at once' => sub {
+    plan skip_all => 'the blocking front has a thread for each request' if Test::PooledProxy::Config::mpm() ne 'event';
     my $setup = Test::PooledProxy::Setup->new(%common, backend => 1)->start;
     my $crowd = Test::PooledProxy::Crowd->new(port => $setup->var('PORT'), clients => 200, each => 2,
         request => "GET /slow?ms=2500&n=10 HTTP/1.1\r\nHost: front.test\r\n\r\n");

@@ -97,7 +97,7 @@ sub on_connections {
         vec($reading, $conn->{fd}, 1) = 1;
         $stats{accepts}++;
         $stats{open}++;
-        $stats{max_open} = $stats{open} if $stats{open} > $stats{max_open};
+        if ($stats{open} > $stats{max_open}) { $stats{max_open} = $stats{open}; $conn->{is_record} = 1 }
         watch_idle($conn) if $option{keepalive};
     }
     return;
@@ -193,6 +193,7 @@ sub count_request {
         $conn->{counted} = 0;
         $stats{accepts}--;
         $stats{open}--;
+        $stats{max_open}-- if $conn->{is_record};
         return;
     }
     $stats{requests}++;

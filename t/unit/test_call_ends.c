@@ -1,33 +1,70 @@
 /* test_call_ends: calls that run out of time or are given up: nothing is left of them. */
 #include "call_rig.h"
 
-/* leastconn sees what is in flight: it must be 0 again after each kind of end. */
+/* leastconn sees what is in flight: 0 at both servers, or one of them would not always be the one without. */
+static bool is_none_in_flight(void)
+{
+    pp_balance_t *balance = shard->balances[0];
+    int wrong = 0;
+
+    for (int server = 0; server < 2; server++) {
+        pp_balance_begin(balance, server);
+        for (int i = 0; i < 20; i++)
+            wrong += pp_balance_pick(balance, 0, NULL, 0) == server;
+        pp_balance_end(balance, server);
+    }
+    return wrong == 0;
+}
+
 static void test_in_flight(void)
 {
+    static const char *const ends[] = {"answered", "cancelled", "failed"};
     client_t *client;
 
+    note("what is in flight");
     begin();
     two.balance = PP_BALANCE_LEASTCONN;
-    two.servers[0]->weight = 1000;
     for (int i = 0; i < 3; i++) {
         client = client_for(&two);
         pp_call_start(&client->call);
-        ok(is_asked(client->call.server_index), "in flight");
+        ok(is_asked(client->call.server_index) && !is_none_in_flight(), "a call in flight");
         if (i == 0)
             peer_send(&peer, OK);
         else if (i == 1)
             pp_call_cancel(&client->call, PP_ERR_client_gone);
         peer_close(&peer);
         (void)drive_until(shard->loop, client->ended || i == 1);
+        ok(is_none_in_flight(), "... is not when %s", ends[i]);
     }
-    for (int i = 0; i < 2; i++)
-        pp_balance_begin(shard->balances[0], i);
-    two.servers[0]->weight = 1;
-    pp_balance_end(shard->balances[0], 0);
-    is_int(pp_balance_pick(shard->balances[0], 0, NULL, 0), 0, "however calls end, none is left in flight: the one without");
-    pp_balance_begin(shard->balances[0], 0);
-    pp_balance_end(shard->balances[0], 1);
-    is_int(pp_balance_pick(shard->balances[0], 0, NULL, 0), 1, "... and the other");
+    end();
+
+    begin_with(server_refuse, server_refuse);
+    two.balance = PP_BALANCE_LEASTCONN;
+    client = client_for(&two);
+    pp_call_start(&client->call);
+    is_str(outcome(client), "connect_refused", "a call that both servers refuse");
+    ok(is_none_in_flight(), "... is not in flight any more");
+    end();
+}
+
+static void test_after_the_end(void)
+{
+    client_t *client;
+
+    begin();
+    drive_clock_by(0);
+    client = client_for(&one);
+    client->call.timeouts.total = PP_SEC(10);
+    pp_call_start(&client->call);
+    (void)is_asked(0);
+    peer_send(&peer, OK);
+    is_str(outcome(client), "200 hello ok", "a call that has ended");
+    pp_call_cancel(&client->call, PP_ERR_client_gone);
+    is_int(client->call.err, PP_OK, "... is not changed by a cancel");
+    drive_clock_by(PP_SEC(20));
+    drive_rounds(shard->loop, 2);
+    is_int(client->call.err, PP_OK, "... nor by its total time-out");
+    is_int(stats.idle, 1, "... and its connection is idle");
     end();
 }
 
@@ -184,6 +221,7 @@ int main(void)
 {
     drive_begin();
     test_in_flight();
+    test_after_the_end();
     test_total();
     test_pool_timeout();
     test_cancel();

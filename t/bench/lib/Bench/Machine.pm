@@ -20,6 +20,14 @@ sub load_cpu_count { my @cpus = cpus(); return @cpus > 1 ? @cpus - 1 : 1 }
 # Servers run as this user when the benchmark is run by root.
 sub server_user { return 'www-data' }
 
+# The processor time, in microseconds, that was not idle on any CPU since the machine began; what was stolen from it by others is in it.
+sub busy {
+    my (undef, @ticks) = split ' ', read_file('/proc/stat') =~ s/\n.*//sr;
+    my $sum = 0;
+    $sum += $_ for @ticks[0 .. 2, 5 .. 7];
+    return $sum * 1e6 / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 sub first_line { my ($command) = @_; my ($line) = `$command 2>&1` =~ /^([^\n]*)/; return $line // '' }
 
 sub module_commit {

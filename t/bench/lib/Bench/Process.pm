@@ -16,6 +16,7 @@ sub start {
     my $pid = start_process(
         sub {
             setpgrp 0, 0;
+            chdir $args{dir};
             open STDIN,  '<',  '/dev/null';
             open STDOUT, '>>', $args{output} // "$args{dir}/output";
             open STDERR, '>>', "$args{dir}/output";
@@ -70,14 +71,16 @@ sub server_pid {
 sub usage {
     my ($self) = @_;
     my %sum = map { $_ => 0 } qw(cpu user system switches);
-    for my $task (map { glob "/proc/$_/task/*" } $self->pids) {
-        my ($ns) = split ' ', read_file("$task/schedstat");
-        my ($switches) = read_file("$task/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
-        my ($user, $system) = (split ' ', read_file("$task/stat") =~ s/^.*\) //sr)[11, 12];
-        $sum{cpu}      += ($ns // 0) / 1000;
-        $sum{switches} += $switches // 0;
-        $sum{user}     += ($user   // 0) * 1e6 / $tick;
-        $sum{system}   += ($system // 0) * 1e6 / $tick;
+    for my $process (map { "/proc/$_" } $self->pids) {
+        my ($user, $system) = (split ' ', read_file("$process/stat") =~ s/^.*\) //sr)[11, 12];
+        $sum{user}   += ($user   // 0) * 1e6 / $tick;
+        $sum{system} += ($system // 0) * 1e6 / $tick;
+        for my $task (glob "$process/task/*") {
+            my ($ns) = split ' ', read_file("$task/schedstat");
+            my ($switches) = read_file("$task/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+            $sum{cpu}      += ($ns // 0) / 1000;
+            $sum{switches} += $switches // 0;
+        }
     }
     return \%sum;
 }

@@ -20,7 +20,7 @@ sub csv {
 
 sub markdown {
     my ($self) = @_;
-    return join "\n", grep { $_ ne '' } $self->heading, $self->failures, Bench::Targets::table($self->{results}), $self->medians, $self->ratios, $self->probes, $self->calls;
+    return join "\n", grep { $_ ne '' } $self->heading, $self->disturbance, $self->failures, Bench::Targets::table($self->{results}), $self->medians, $self->ratios, $self->probes, $self->calls;
 }
 
 # ---- pieces ----
@@ -63,6 +63,16 @@ sub medians {
     return '' if !@rows;
     return "## Medians\n\nTimes in milliseconds; CPU in microseconds per request, user + system; switches: voluntary context switches per request.\n\n"
       . table(['cell', 'proxy', 'requests/s', 'p50', 'p90', 'p99', 'CPU', 'switches', 'peak MB', 'CPU use proxy/backend/clients'], @rows);
+}
+
+# Were other programs running? Then it is better done again.
+sub disturbance {
+    my ($self) = @_;
+    my @others = map { my $cell = $_; map { $self->{results}->values_of($cell, $_, 'other_load') } @{ $self->{names} } } $self->grid_cells;
+    my $median = median(@others) // return '';
+    my ($most) = sort { $b <=> $a } @others;
+    my $text = sprintf 'Other programs, and the system itself, used %.0f %% of a CPU meanwhile, %.0f %% at most.', 100 * $median, 100 * $most;
+    return $median > 0.15 ? "**The machine was not at rest. $text**\n" : "$text\n";
 }
 
 sub figures {

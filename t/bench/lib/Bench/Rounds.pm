@@ -40,18 +40,18 @@ sub run_round {
 sub rate {
     my ($self, $cell) = @_;
     my ($of, $part) = @{ $cell->{rate_of} // return };
-    my @rates = map { $self->{results}->median($of, $_->name, 'rps') // () } @{ $self->{proxies} };
-    return $part * (sort { $a <=> $b } @rates, 5000)[0];
+    my ($slowest) = sort { $a <=> $b } map { $self->{results}->median($of, $_->name, 'rps') // () } @{ $self->{proxies} };
+    return $part * ($slowest // 5000);
 }
 
 sub run_one {
     my ($self, $round, $cell, $proxy, $rate) = @_;
     my ($server, $backend) = ($proxy->process, $self->{backend}->process);
     $server->reset_peak;
-    my ($began, $before, $backend_before) = (time, $server->usage, $backend->usage);
+    my ($began, $machine, $before, $backend_before) = (time, Bench::Machine::busy(), $server->usage, $backend->usage);
     my $load = Bench::Load::run(cell => $cell, url => $proxy->url($cell->{path}), seconds => $self->{seconds}, dir => $self->{dir}, rate => $rate);
     my $used = Bench::Process::difference($before, $server->usage);
-    my $seconds = time - $began;
+    my ($seconds, $busy) = (time - $began, Bench::Machine::busy() - $machine);
     my $backend_used = Bench::Process::difference($backend_before, $backend->usage);
     my $requests = $load->{requests} || 1;
     my ($user, $system) = divided(@$used{qw(cpu user system)});
@@ -65,6 +65,7 @@ sub run_one {
         proxy_load   => $used->{cpu} / 1e6 / $seconds,
         backend_load => $backend_used->{cpu} / 1e6 / $seconds,
         client_load  => $load->{client_cpu} / 1e6 / $seconds,
+        other_load   => ($busy - $used->{cpu} - $backend_used->{cpu} - $load->{client_cpu}) / 1e6 / $seconds,
     );
     $self->{results}->add($cell->{name}, $proxy->name, $round, %row);
     $self->{results}->fail("$cell->{name}, " . $proxy->name . ", round $round: $load->{errors}") if $load->{errors};

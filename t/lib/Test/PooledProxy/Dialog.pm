@@ -6,7 +6,7 @@
 #   request METHOD PATH ["..."]   a request with Host and these header lines (\r\n between them), without a body
 #   send "..."                just these bytes
 #   send_bytes N              N bytes of filling, as the upstream's verb
-#   send_until_full           filling, until the socket has taken none for 0.2 s
+#   send_until_full           filling, until the socket has taken none for 0.2 s, or an answer comes
 #   send_chunk "..."          a chunk
 #   send_last_chunk ["..."]   the last chunk, with trailer lines
 #   read_interim STATUS       the next head is this interim response
@@ -147,7 +147,8 @@ sub do_send_until_full {
     while (1) {
         my $set = '';
         vec($set, fileno $socket, 1) = 1;
-        return if select(undef, $set, undef, 0.2) == 0;
+        my $ready = select my $answer = $set, $set, undef, 0.2;
+        return if !$ready || vec $answer, fileno $socket, 1;
         defined syswrite $socket, $filling or $!{EAGAIN} or die "write: $!\n";
     }
 }

@@ -14,7 +14,7 @@ sub seconds    { my (undef, $full) = @_; return 4 * ($full ? 9 : 3) }
 sub run {
     my ($class, $bench) = @_;
     my $cell = cell_names();
-    for my $round (1 .. $bench->{full} ? 9 : 3) {
+    for my $round (1 .. ($bench->{full} ? 9 : 3)) {
         for my $proxy (@{ $bench->{proxies} }) {
             $proxy->start;
             my $began  = time;
