@@ -83,8 +83,10 @@ static void on_batch(void *self, bool drained)
 {
     pp_forward_t *fw = self;
 
-    if (fw->channel)
+    if (fw->channel) {
+        pooledproxy_channel_batch(fw->channel);
         return;
+    }
     if (pooledproxy_forward_pass(fw, drained) != APR_SUCCESS || !pooledproxy_client_push(fw->lease)) {
         pp_call_fail(&fw->call, PP_ERR_client_gone);
         return;

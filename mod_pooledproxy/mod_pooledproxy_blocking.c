@@ -55,8 +55,8 @@ static void on_data(void *self, const char *data, size_t len)
 
 static void on_batch(void *self, bool drained)
 {
-    (void)self;
     (void)drained;
+    pooledproxy_channel_batch(((pp_forward_t *)self)->channel);
 }
 
 static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
@@ -94,7 +94,7 @@ static void take_data(pump_t *pump, const pp_received_t *received)
     if (received->len)
         pooledproxy_forward_data(pump->fw, received->data, received->len);
     /* The last data goes out with the end of the body. */
-    if (received->done || APR_BRIGADE_EMPTY(pump->fw->out))
+    if (received->done || (APR_BRIGADE_EMPTY(pump->fw->out) && (pump->fw->passed || !received->flush)))
         return;
     if (pump->cancelled)
         apr_brigade_cleanup(pump->fw->out);

@@ -32,6 +32,7 @@ struct pp_channel_t {
     bool body_wanted;             /* the loop's exchange waits for more */
     bool body_asked;              /* it has done with what it had before there was a channel */
     bool paused;
+    bool flush;                   /* the server has sent its head, and paused */
     bool done;
     pp_err_t err;
     pp_err_t cancel;
@@ -44,6 +45,7 @@ struct pp_channel_t {
     bytes_t taken;
     pp_task_t task;
     bool started;
+    bool batched;
 };
 
 static void bytes_add(bytes_t *bytes, const char *data, size_t len)
@@ -217,6 +219,18 @@ void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len
         pp_call_pause(channel->call);
 }
 
+/* Only the first batch can be without data. */
+void pooledproxy_channel_batch(pp_channel_t *channel)
+{
+    if (channel->batched)
+        return;
+    channel->batched = true;
+    pthread_mutex_lock(&channel->mutex);
+    channel->flush = true;
+    thread_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
+}
+
 void pooledproxy_channel_done(pp_channel_t *channel, pp_err_t err)
 {
     pthread_mutex_lock(&channel->mutex);
@@ -278,6 +292,7 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
         channel->news = true; /* there may be data behind it */
     } else {
         bytes_swap(&channel->received, &channel->taken);
+        received->flush = channel->flush;
         received->done = channel->done && !channel->posted;
         received->err = channel->err;
         if (channel->paused && !channel->done)

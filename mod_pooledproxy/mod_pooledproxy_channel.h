@@ -27,6 +27,9 @@ void pooledproxy_channel_trailers(pp_channel_t *channel, const pp_field_t *field
 /* Response data to the thread: copied; pauses the call when there is a lot. */
 void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len);
 
+/* All that came together was put here: a head without data behind it is worth sending now. */
+void pooledproxy_channel_batch(pp_channel_t *channel);
+
 /* Nothing more comes. The last thing the loop does with the channel and with the call. */
 void pooledproxy_channel_done(pp_channel_t *channel, pp_err_t err);
 
@@ -46,6 +49,7 @@ typedef struct pp_received_t {
     pp_h1_response_t *head; /* the next head, to be freed by free(); NULL: none. Data belongs behind the last head */
     const char *data;       /* valid until the next pooledproxy_channel_take() */
     size_t len;
+    bool flush;             /* a head that has not been sent is not to wait for data */
     bool done;              /* nothing more comes: `err` is the outcome */
     pp_err_t err;
     bool wants_body;        /* there is room for more of the request's body */

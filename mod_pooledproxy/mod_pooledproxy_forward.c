@@ -32,6 +32,14 @@ static void body_kind_choose(pp_forward_t *fw)
         fw->body_kind = PP_REQUEST_BODY_LENGTH;
 }
 
+/* mod_ssl's buckets lie in its one buffer: the next look at the client's input, also whether it is still there, overwrites it. */
+static void buckets_keep(apr_bucket_brigade *bb, apr_pool_t *p)
+{
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b))
+        if (APR_BUCKET_IS_TRANSIENT(b))
+            apr_bucket_setaside(b, p);
+}
+
 /* A chunked body that has come with its head gets its length. Reads what is there, never waits; a body that is malformed is told here,
  * since the filters tell it only once. */
 static int body_take_whole(pp_forward_t *fw)
@@ -49,7 +57,8 @@ static int body_take_whole(pp_forward_t *fw)
         if (status != APR_SUCCESS || APR_BRIGADE_EMPTY(bb))
             break;
         bool ended = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(bb));
-        ap_save_brigade(NULL, &fw->in, &bb, r->pool); /* mod_ssl's buckets lie in its one buffer */
+        buckets_keep(bb, r->pool);
+        APR_BRIGADE_CONCAT(fw->in, bb);
         if (apr_brigade_length(fw->in, 1, &length) != APR_SUCCESS)
             return OK;
         if (ended) {
@@ -218,6 +227,7 @@ apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, c
         say_continue(r);
     while ((status = read_from_buckets(fw, block, data, len, err)) == APR_INCOMPLETE) {
         status = ap_get_brigade(r->input_filters, fw->in, AP_MODE_READBYTES, block, READ_SIZE);
+        buckets_keep(fw->in, r->pool);
         if (APR_STATUS_IS_EAGAIN(status) || (status == APR_SUCCESS && APR_BRIGADE_EMPTY(fw->in)))
             return APR_EAGAIN;
         if (status != APR_SUCCESS)

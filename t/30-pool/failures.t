@@ -181,6 +181,7 @@ read "backup"
 GET /3 200 POOLEDPROXY_ATTEMPTS=2 POOLEDPROXY_SERVER=127.0.0.1:$UPSTREAM2_PORT
 
 === a server that drains gets nothing new; when all drain nobody is there
+--- mpm: event worker
 --- config
 <PooledProxyUpstream some>
     PooledProxyServer http://127.0.0.1:$CLOSED_PORT drain

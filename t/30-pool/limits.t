@@ -30,7 +30,9 @@ sub limit_holds {
         is($seen->{max_open}, $most, 'connections at the backend at most');
         is($seen->{max_active}, $most, 'requests at once');
         is($seen->{accepts}, $most, 'connections made');
-        is($numbers->{requests_queued}, 30 - $most, 'requests that had to wait') if $most < 30;
+        return if $most == 30;
+        cmp_ok($numbers->{requests_queued}, '<=', 30 - $most, 'requests that had to wait'); # fewer where 16 threads hold up the others
+        cmp_ok($numbers->{requests_queued}, '>=', 16 - $most, '... at least');
     };
     return;
 }

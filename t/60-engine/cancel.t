@@ -45,7 +45,7 @@ my @phases = (
 for my $phase (@phases) {
     my ($name, $reads, $request) = @$phase;
     for my $how (qw(close reset)) {
-        my $client = $setup->client(receive_buffer => 4096);
+        my $client = $setup->client;
         $client->send_bytes($request);
         $client->take($reads);
         ok(backend_has(active => 1), "a client that $name");

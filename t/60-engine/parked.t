@@ -26,18 +26,18 @@ END
 )->start;
 
 my $pid    = child($setup);
-my $before = threads($pid);
+my $before = threads($pid); # the one that starts the others may be among them still
 my $crowd  = Test::PooledProxy::Crowd->new(port => $setup->var('PORT'), clients => REQUESTS,
     request => "GET /slow?ms=2000&n=100 HTTP/1.1\r\nHost: front.test\r\n\r\n");
 
 ok($crowd->run_until(15, sub { $crowd->answered }), 'the first answer comes');
 ok($crowd->run_until(15, sub { $setup->backend->stats->{max_active} > REQUESTS / 4 }), 'many requests are with the backend at once');
-is(threads($pid), $before, 'the process has as many threads as before');
+cmp_ok(threads($pid), '<=', $before, 'the process has no more threads than before');
 answers_at_once($setup, '/files/file.txt', 2, 'a file is served at once');
 ok($crowd->finish(25), 'all requests have ended');
 is_deeply($crowd->failures, {}, 'none failed');
 is_deeply($crowd->statuses, { 200 => REQUESTS }, 'all are answered');
-is(threads($pid), $before, 'the process still has as many threads');
+cmp_ok(threads($pid), '<=', $before, 'the process still has no more threads');
 note('most at once: ' . $setup->backend->stats->{max_active});
 settles($setup, 3);
 ends_clean($setup, qr/server reached MaxRequestWorkers|server is within MinSpareThreads/);

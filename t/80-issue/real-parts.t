@@ -77,6 +77,7 @@ sub python {
 import functools, http.server
 class Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True # else 40 ms for each answer, which it writes in two pieces
     def log_message(self, *arguments): pass
 handler = functools.partial(Handler, directory="$dir/www")
 http.server.ThreadingHTTPServer(("127.0.0.1", $port), handler).serve_forever()

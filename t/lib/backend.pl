@@ -9,10 +9,12 @@
 #   /slow?ms=MS&n=N   N bytes after MS milliseconds            /status?code=C      a response with that status
 #   /echo             method, path, headers, body as it came   /stream?n=N&size=S&ms=MS   N chunks of S bytes, one every MS
 #   /sink             reads the body, answers its length       /events?n=N&ms=MS   server-sent events (n=0: without end)
+#   /digest           reads the body, answers its SHA-256
 #   /close            answers, then closes                     /reset              closes without an answer
 #   /stats            counters as JSON; its own connection and request are not counted
 use strict;
 use warnings;
+use Digest::SHA ();
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Getopt::Long;
 use IO::Socket::INET;
@@ -232,6 +234,7 @@ sub take_bytes {
     my $n = length $conn->{in} < $request->{left} ? length $conn->{in} : $request->{left};
     my $bytes = substr $conn->{in}, 0, $n, '';
     $request->{body} .= $bytes if $request->{path} eq '/echo';
+    ($request->{digest} //= Digest::SHA->new(256))->add($bytes) if $request->{path} eq '/digest';
     $request->{length} += $n;
     $request->{left} -= $n;
     return !$request->{left};
@@ -249,6 +252,7 @@ sub answer {
     elsif ($path eq '/slow')   { after($args->{ms} // 1000, sub { send_late($conn, $request) }) }
     elsif ($path eq '/echo')   { respond($conn, 200, "$request->{method} $request->{target}\n$request->{fields}\n\n$request->{body}") }
     elsif ($path eq '/sink')   { respond($conn, 200, "$request->{length}\n") }
+    elsif ($path eq '/digest') { respond($conn, 200, ($request->{digest} // Digest::SHA->new(256))->hexdigest . "\n") }
     elsif ($path eq '/status') { respond($conn, $args->{code} // 200, "status\n") }
     elsif ($path eq '/stream') { send_stream($conn, 'application/octet-stream', substr($filling, 0, $args->{size} // 10), $args->{n} // 10, $args->{ms} // 10) }
     elsif ($path eq '/events') { send_stream($conn, 'text/event-stream', undef, $args->{n} // 0, $args->{ms} // 1000) }

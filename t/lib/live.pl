@@ -2,7 +2,7 @@
 # live.pl: a backend with a page that uses server-sent events and a WebSocket; one process for each connection. Prints its port, then
 # serves until it is ended. Needs no module beyond Perl's own.
 #
-#   /          a page that opens both and says in its title what came      /events?n=N   N events, one every 100 ms (0: without end)
+#   /          a page that opens both and asks for /done when all has come     /events?n=N   N events, one every 100 ms (0: without end)
 #   /ws        a WebSocket that sends every text message back            else          "ok"
 use strict;
 use warnings;
@@ -115,6 +115,7 @@ const seen = {events: 0, echo: ""};
 function say() {
     document.title = "events=" + seen.events + " echo=" + seen.echo;
     document.getElementById("seen").innerHTML = "<li>" + document.title + "</li>";
+    if (seen.events == 3 && seen.echo) fetch("/done?events=3&echo=" + seen.echo);
 }
 const source = new EventSource("/events?n=3");
 source.onmessage = () => { seen.events++; if (seen.events == 3) source.close(); say(); };

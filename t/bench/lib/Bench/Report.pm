@@ -141,10 +141,11 @@ sub probes {
 sub calls {
     my ($self) = @_;
     my $text = '';
+    my %last = (errors => 1, total => 2); # the rows that are no calls
     for my $cell ('system calls, 1 KB c=50', 'system calls, 1 KB c=1') {
         my %all = map { $_ => 1 } map { keys %{ $self->{results}{rows}{$cell}{$_} // {} } } @{ $self->{names} };
         my @rows;
-        for my $call (sort keys %all) {
+        for my $call (sort { ($last{$a} // 0) <=> ($last{$b} // 0) || $a cmp $b } keys %all) {
             my @each = map { $self->{results}->median($cell, $_, $call) // 0 } @{ $self->{names} };
             push @rows, [$call, map { short($_) } @each] if grep { $_ >= 0.05 } @each;
         }

@@ -16,6 +16,12 @@ sub new {
     return bless { %args, top => $args{dir} }, $class;
 }
 
+# Another one of its kind that has nothing to do with the first.
+sub twin {
+    my ($self) = @_;
+    return (ref $self)->new(dir => $self->{top}, backend => $self->{backend});
+}
+
 # start(SETTING => VALUE ...): starts it, and waits until it listens. The settings are the class's own.
 sub start {
     my ($self, %settings) = @_;
@@ -24,7 +30,9 @@ sub start {
     mkdir $self->{dir} or die "$self->{dir}: $!\n";
     chmod 0777, $self->{dir}; # the server is another user
     my @names = $self->port_names;
-    @{ $self->{ports} }{@names} = free_ports(scalar @names);
+    my %ports;
+    @ports{@names} = free_ports(scalar @names);
+    $self->{ports} = \%ports;
     $self->prepare;
     $self->{process} = Bench::Process->start(
         command => [@{ $settings{launcher} // [] }, $self->command],

@@ -31,7 +31,7 @@ sub run {
 # The counts of the two runs; each proxy gets a process of this program to drive it.
 sub both {
     my ($class, $bench, $proxy) = @_;
-    my @proxies = map { (ref $proxy)->new(%$proxy, dir => $bench->{dir}) } $few, $many;
+    my @proxies = ($proxy->twin, $proxy->twin);
     $_->start(single => 1, launcher => [qw(valgrind --tool=callgrind --vgdb=no --callgrind-out-file=callgrind.%p)]) for @proxies;
     my @drivers = map { my $i = $_; start_process(sub { drive($proxies[$i]->port, ($few, $many)[$i]) }) } 0, 1;
     for my $driver (@drivers) {
