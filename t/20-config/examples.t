@@ -138,7 +138,7 @@ sub large_files {
     my ($name) = @_;
     my $backend = Test::PooledProxy::Backend->new;
     my $example = started($name, defines => { PP_BACKEND => $backend->url });
-    my $size    = 64 * 1024 * 1024;
+    my $size    = 32 * 1024 * 1024;
     my $client  = $example->client;
     $client->get('/files/bytes?n=1000000'); # what a first transfer makes grow has grown
     my ($before) = children_rss($example);
@@ -198,7 +198,7 @@ sub slow_requests {
     my $example = started($name, mpm_config => '', defines => { PP_BACKEND => $backend->url });
     ok(wait_until(10, sub { Test::PooledProxy::Httpd::children_of($example->pid) == 2 && threads_of($example) > 2 * 64 }), 'two children from the start');
     my $threads = threads_of($example);
-    my @clients = send_all($example, $n, '/slow?ms=4000', 'slow.example.com');
+    my @clients = send_all($example, $n, '/slow?ms=3000', 'slow.example.com');
     ok(wait_until(5, sub { pool($example, 'slow.example.com')->{busy} == $n }), "$n requests are in flight");
     my $began = time;
     is($example->client->get('/pooledproxy-status')->{status}, 200, 'httpd answers meanwhile');

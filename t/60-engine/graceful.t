@@ -59,10 +59,16 @@ subtest 'a graceful stop' => sub {
     $_->get('/bytes?n=1') for @idle;
     my $busy = $setup->client;
     $busy->send_request(GET => '/slow?ms=1500&n=7');
-    ok(wait_until(5, sub { $setup->backend->stats->{active} == 1 }), 'a request is with the backend');
+    my $back = $setup->client; # idle on a loop, back with the MPM for a head in pieces, on the loop again
+    $back->get('/bytes?n=1');
+    $back->send_bytes('GET /slow?ms=1500&n=6 HT');
+    answers_at_once($setup, '/bytes?n=1', 2, 'a loop has had the time to find half a head');
+    $back->send_bytes("TP/1.1\r\nHost: front.test\r\n\r\n");
+    ok(wait_until(5, sub { $setup->backend->stats->{active} == 2 }), 'two requests are with the backend');
     my @children = children($setup);
     kill WINCH => $setup->httpd->pid;
-    is($busy->read_response->{body}, '0123456', 'it is answered');
+    is($busy->read_response->{body}, '0123456', 'one is answered');
+    is($back->read_response->{body}, '012345', 'and the other');
     ok($_->wait_closed, 'an idle client is let go') for @idle;
     ok($busy->wait_closed, 'and the one that was busy');
     ok(wait_until(5, sub { !children($setup) }), 'the processes have ended');

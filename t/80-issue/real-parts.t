@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use File::Temp ();
 use Test::More;
-use Test::PooledProxy::Config;
+use Test::PooledProxy::Checks;
 use Test::PooledProxy::Program;
 use Test::PooledProxy::Setup;
 use Test::PooledProxy::Util qw(free_ports write_file read_file slowness);
@@ -214,7 +214,6 @@ for my $way (sort keys %h2load_way) {
     };
 }
 
-require Test::PooledProxy::Checks;
 Test::PooledProxy::Checks->new(block => {}, setup => $setup, responses => [])->unexpected_log;
 is(join("\n", $setup->stop), '', 'httpd stops');
 $_->stop for @programs;

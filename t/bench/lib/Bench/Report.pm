@@ -20,7 +20,7 @@ sub csv {
 
 sub markdown {
     my ($self) = @_;
-    return join "\n", grep { $_ ne '' } $self->heading, $self->disturbance, $self->failures, Bench::Targets::table($self->{results}), $self->medians, $self->ratios, $self->probes, $self->calls;
+    return join "\n", grep { $_ ne '' } $self->heading, $self->disturbance, $self->failures, $self->remarks, Bench::Targets::table($self->{results}), $self->medians, $self->ratios, $self->probes, $self->calls;
 }
 
 # ---- pieces ----
@@ -44,6 +44,8 @@ sub failures {
     my @failures = $self->{results}->failures or return '';
     return join '', "## FAILED: these figures do not count\n\n", map { "- $_\n" } @failures;
 }
+
+sub remarks { my ($self) = @_; return join '', map { "- $_\n" } $self->{results}->remarks }
 
 # A number as wide as it is sure.
 sub short {

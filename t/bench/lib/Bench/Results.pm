@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Bench::Statistics;
 
-sub new { return bless { cells => [], rows => {}, failures => [], notes => {} }, shift }
+sub new { return bless { cells => [], rows => {}, failures => [], remarks => [], notes => {} }, shift }
 
 # add(CELL, PROXY, ROUND, NAME => NUMBER ...)
 sub add {
@@ -20,6 +20,11 @@ sub note { my ($self, $cell, $proxy, $text) = @_; $self->{notes}{$cell}{$proxy} 
 sub note_of { my ($self, $cell, $proxy) = @_; return $self->{notes}{$cell}{$proxy} }
 
 sub fail { my ($self, $text) = @_; push @{ $self->{failures} }, $text; print STDERR "FAILED: $text\n"; return }
+
+# Something a reader of the figures has to know.
+sub remark { my ($self, $text) = @_; push @{ $self->{remarks} }, $text; return }
+
+sub remarks { return @{ $_[0]{remarks} } }
 
 sub failures { return @{ $_[0]{failures} } }
 

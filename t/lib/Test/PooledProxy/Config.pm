@@ -95,7 +95,7 @@ sub admin_host {
     return <<"END";
 <VirtualHost 127.0.0.1:$httpd->{admin_port}>
 ServerName admin.test
-ErrorDocument 404 "generation $httpd->{generation}"
+ErrorDocument 404 "generation $httpd->{generation} of $httpd->{dir}"
 $status
 </VirtualHost>
 END

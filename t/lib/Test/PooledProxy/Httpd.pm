@@ -86,11 +86,11 @@ sub set_sanitizer_environment {
     return;
 }
 
-# Is the generation that was asked for the one that answers?
+# Is the generation that was asked for the one that answers? (Not another test's httpd that took the port a moment before.)
 sub is_ready {
     my ($self) = @_;
     my $response = eval { Test::PooledProxy::Client->new(port => $self->{admin_port}, timeout => 5)->get('/harness-generation') };
-    return $response && $response->{body} eq "generation $self->{generation}";
+    return $response && $response->{body} eq "generation $self->{generation} of $self->{dir}";
 }
 
 # configtest(settings): true when `httpd -t` (with further arguments) accepts the configuration; output() has what it said.
