@@ -276,12 +276,13 @@ static void on_writable(pp_lease_t *lease)
 {
     pp_forward_t *fw = lease->work;
 
+    lease->congested = false; /* there is room, so some goes out now: the time-out begins anew */
     if (!pooledproxy_client_push(lease)) {
         client_lost(lease, PP_ERR_client_gone);
         return;
     }
     if (lease->congested) {
-        pooledproxy_client_watch(lease); /* some went out: the time-out begins anew */
+        pooledproxy_client_watch(lease);
         return;
     }
     if (fw)
@@ -374,13 +375,14 @@ static bool may_bounce(pp_lease_t *lease)
 static void on_revoked(pp_lease_t *lease)
 {
     pp_forward_t *fw = lease->work;
+    pp_err_t err = lease->c->aborted ? PP_ERR_client_gone : PP_ERR_client_timeout;
 
     if (!fw)
         return;
-    pp_call_cancel(&fw->call, PP_ERR_client_timeout);
-    fw->err = PP_ERR_client_timeout;
+    pp_call_cancel(&fw->call, err);
+    fw->err = err;
     if (fw->channel)
-        pooledproxy_channel_done(fw->channel, PP_ERR_client_timeout);
+        pooledproxy_channel_done(fw->channel, err);
 }
 
 const pp_lease_user_t pooledproxy_async_user = {

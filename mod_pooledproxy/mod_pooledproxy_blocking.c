@@ -110,6 +110,12 @@ static apr_read_type_e read_type(const pump_t *pump)
     return pump->client_fd < 0 && !pump->fw->head_set ? APR_BLOCK_READ : APR_NONBLOCK_READ;
 }
 
+/* The loop must know the body's end together with its last data: an answer that comes before it would find the request unfinished. */
+static bool is_last_data(const pp_forward_t *fw)
+{
+    return fw->body_kind == PP_REQUEST_BODY_LENGTH && fw->body_seen == fw->body_length && !fw->tunnel;
+}
+
 static void send_body(pump_t *pump)
 {
     const char *data;
@@ -120,10 +126,11 @@ static void send_body(pump_t *pump)
     pump->body_waits = status == APR_EAGAIN;
     if (status == APR_SUCCESS) {
         pump->waiting_since = 0;
-        pooledproxy_channel_send(pump->channel, data, len);
+        pump->body_open = !is_last_data(pump->fw);
+        pooledproxy_channel_send(pump->channel, data, len, !pump->body_open);
     } else if (status == APR_EOF) {
         pump->body_open = false;
-        pooledproxy_channel_send(pump->channel, NULL, 0);
+        pooledproxy_channel_send(pump->channel, NULL, 0, true);
     } else if (!pump->body_waits) {
         pump_cancel(pump, err);
     }

@@ -356,13 +356,12 @@ bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_
     return fds[1].revents != 0;
 }
 
-void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len)
+void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len, bool last)
 {
     pthread_mutex_lock(&channel->mutex);
     if (len)
         bytes_add(&channel->body, data, len);
-    else
-        channel->body_eof = true;
+    channel->body_eof |= last;
     if (channel->body_wanted)
         loop_tell(channel);
     pthread_mutex_unlock(&channel->mutex);

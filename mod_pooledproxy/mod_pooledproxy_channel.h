@@ -62,7 +62,7 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received);
  * Returns whether client_fd is. */
 bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_ms);
 
-/* A piece of the request's body to the loop: copied; only while wants_body. len 0: that was all. */
-void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len);
+/* A piece of the request's body to the loop: copied; only while wants_body. `last`: nothing comes behind it (it may be empty). */
+void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len, bool last);
 
 #endif

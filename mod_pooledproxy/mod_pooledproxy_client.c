@@ -43,7 +43,7 @@ void pooledproxy_client_watch(pp_lease_t *lease)
     if (lease->idle || (fw && fw->body_waits) || (fw && may_give_up(lease, fw)))
         events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
     if (lease->congested)
-        until = client_timeout_at(lease);
+        until = lease->congested_until;
     else if (fw && fw->body_waits && !fw->tunnel)
         until = body_tick_at(lease, fw);
     else if (lease->idle)
@@ -66,6 +66,8 @@ bool pooledproxy_client_push(pp_lease_t *lease)
     pooledproxy_client_score(lease, true); /* a request may end in here */
     status = pooledproxy_valve_push(&lease->valve);
     pooledproxy_client_score(lease, false);
+    if (status == APR_EAGAIN && !lease->congested)
+        lease->congested_until = client_timeout_at(lease);
     lease->congested = status == APR_EAGAIN;
     return status == APR_SUCCESS || status == APR_EAGAIN;
 }

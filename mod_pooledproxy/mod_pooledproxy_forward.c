@@ -346,6 +346,8 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
         return OK;
     }
     apr_brigade_cleanup(fw->out);
+    fw->r->status = HTTP_OK; /* what the broken answer said must not pass for an error before this one */
+    fw->r->status_line = NULL;
     if (!is_body_whole(fw))
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* else httpd reads the rest before it answers, which may never come */
     if (fw->client_status)

@@ -36,9 +36,14 @@ static bool (*lease_is_wanted)(conn_rec *c);
 #define STATE_WAITIO CONN_STATE_SUSPENDED /* never used: without it nothing is leased */
 #endif
 
+/* Stands for the lease of a connection that can't be leased. */
+static pp_lease_t never;
+
 pp_lease_t *pooledproxy_lease_of(conn_rec *c)
 {
-    return ap_get_module_config(c->conn_config, &pooledproxy_module);
+    pp_lease_t *lease = ap_get_module_config(c->conn_config, &pooledproxy_module);
+
+    return lease == &never ? NULL : lease;
 }
 
 /* ---- making one ---- */
@@ -88,6 +93,13 @@ static void on_client_io(pp_io_t *io, apr_int16_t events);
 static void on_renew_timer(pp_timer_t *timer);
 static void on_deadline_timer(pp_timer_t *timer);
 
+/* This connection is served by workers to its end. */
+static pp_lease_t *never_lease(conn_rec *c)
+{
+    ap_set_module_config(c->conn_config, &pooledproxy_module, &never);
+    return &never;
+}
+
 static pp_lease_t *lease_create(conn_rec *c)
 {
     pp_lease_t *lease = apr_pcalloc(c->pool, sizeof(*lease));
@@ -97,10 +109,10 @@ static pp_lease_t *lease_create(conn_rec *c)
     lease->shard = pooledproxy_engine_shard();
     lease->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (lease->event_fd < 0)
-        return NULL; /* out of descriptors: this connection is served by workers */
+        return never_lease(c); /* out of descriptors */
     apr_pool_cleanup_register(c->pool, lease, on_lease_destroyed, apr_pool_cleanup_null);
-    if (!twin_make(lease))
-        return NULL;
+    if (!pooledproxy_valve_fits(c) || !twin_make(lease))
+        return never_lease(c);
     lease->io.on_io = on_client_io;
     lease->renew_timer.on_timer = on_renew_timer;
     lease->deadline_timer.on_timer = on_deadline_timer;
@@ -117,6 +129,8 @@ static void lease_wait_for_suspend(pp_lease_t *lease)
     lease->c->cs->sense = CONN_SENSE_WANT_READ;
 }
 
+static void lease_revoke(pp_lease_t *lease);
+
 /* The hooks have returned: leased, or done by them. */
 static void lease_after_hooks(pp_lease_t *lease)
 {
@@ -124,6 +138,7 @@ static void lease_after_hooks(pp_lease_t *lease)
         return;
     if (lease->c->aborted) { /* the MPM would close it without suspending it */
         lease->leaving = false;
+        lease_revoke(lease); /* when it was to be renewed its call runs */
         lease->user->on_lost(lease);
         lease->c->cs->state = CONN_STATE_LINGER;
         return;
@@ -132,12 +147,12 @@ static void lease_after_hooks(pp_lease_t *lease)
 }
 
 /* Has the client sent its next request already? The MPM wants to know: what was read no poll will tell it of. */
-static void look_for_pipelined(conn_rec *c)
+static void look_for_pipelined(pp_lease_t *lease)
 {
-    apr_bucket_brigade *bb = apr_brigade_create(c->pool, c->bucket_alloc);
+    apr_bucket_brigade *bb = lease->valve.piece; /* empty between two passes */
 
-    c->data_in_input_filters = ap_check_pipeline(c, bb, DEFAULT_LIMIT_BLANK_LINES) == APR_SUCCESS;
-    apr_brigade_destroy(bb);
+    lease->c->data_in_input_filters = ap_check_pipeline(lease->c, bb, DEFAULT_LIMIT_BLANK_LINES) == APR_SUCCESS;
+    apr_brigade_cleanup(bb);
 }
 
 static int lease_process(pp_lease_t *lease)
@@ -151,7 +166,7 @@ static int lease_process(pp_lease_t *lease)
         lease->c->cs->state = CONN_STATE_LINGER;
         return OK;
     case PP_NEXT_KEEPALIVE:
-        look_for_pipelined(lease->c);
+        look_for_pipelined(lease);
         lease->c->cs->state = CONN_STATE_WRITE_COMPLETION;
         return OK;
     case PP_NEXT_RENEW:
@@ -178,10 +193,10 @@ static int on_process_connection(conn_rec *c)
 
     if (c->master || !c->cs || !pooledproxy_engine_may_lease())
         return DECLINED;
-    lease = pooledproxy_lease_of(c);
+    lease = ap_get_module_config(c->conn_config, &pooledproxy_module);
     if (!lease && lease_is_wanted(c))
         lease = lease_create(c);
-    if (!lease || lease->inside)
+    if (!lease || lease == &never || lease->inside)
         return DECLINED;
     return lease_process(lease);
 }
@@ -247,8 +262,7 @@ static void on_resume(conn_rec *c, request_rec *r)
         return;
     lease->away = false;
     given = token_take(lease);
-    closing = c->cs->state == CONN_STATE_LINGER || c->cs->state == CONN_STATE_LINGER_NORMAL
-              || c->cs->state == CONN_STATE_LINGER_SHORT;
+    closing = c->cs->state != CONN_STATE_PROCESSING; /* what the listener makes of a connection that is ready */
     if (pooledproxy_engine_may_lease() && (!given || (closing && lease->r)))
         lease_revoke(lease);
     (void)token_take(lease);
@@ -321,6 +335,7 @@ static void on_depart_task(pp_task_t *task)
     uint64_t one = 1;
     int fd = lease->event_fd;
 
+    lease->departing = false;
     while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
 }
@@ -332,7 +347,7 @@ void pooledproxy_lease_give(pp_lease_t *lease, pp_next_t next)
     lease->next = next;
     if (next != PP_NEXT_RENEW)
         lease->idle = false;
-    lease->c->cs->state = STATE_WAITIO;
+    lease->departing = true;
     /* Not before this round has ended: it may hold an event of the client's socket still. */
     lease->task.run = on_depart_task;
     pp_loop_post(lease->shard->loop, &lease->task);
@@ -343,6 +358,10 @@ static void on_revoke_task(pp_task_t *task)
     pp_lease_t *lease = LEASE_OF(task, revoke_task);
     revoke_t *revoke = lease->revoke;
 
+    if (lease->departing) { /* given back in the same moment: the worker must not go on before that is over */
+        pp_loop_post(lease->shard->loop, task);
+        return;
+    }
     if (lease->out)
         lease_detach(lease);
     lease->user->on_revoked(lease);

@@ -76,8 +76,10 @@ struct pp_lease_t {
     pp_task_t revoke_task;
     void *revoke;
     bool out;                 /* the loop has it */
+    bool departing;           /* given back, but the token is not written yet */
     bool idle;                /* between two requests, nothing to be written */
     bool congested;           /* the client's socket is full */
+    pp_time_t congested_until; /* when the client has taken nothing by then it is given up */
     bool client_sent;         /* the client has sent more than this request; not looked at before its end */
     bool stepping, again;     /* see mod_pooledproxy_async.c */
     apr_bucket_brigade *end_brigade;

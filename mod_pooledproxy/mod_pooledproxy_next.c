@@ -55,20 +55,32 @@ static const apr_bucket_brigade *core_buffer(conn_rec *c)
     for (ap_filter_t *f = c->input_filters; f; f = f->next) {
         if (f->frec == ap_core_input_filter_handle)
             return ((core_net_rec *)f->ctx)->in_ctx ? ((core_net_rec *)f->ctx)->in_ctx->b : NULL;
-        if (strcmp(f->frec->name, "reqtimeout") && strcmp(f->frec->name, "log_input_output"))
+        if (strcmp(f->frec->name, PP_VALVE_IN) && strcmp(f->frec->name, "reqtimeout") && strcmp(f->frec->name, "log_input_output"))
             return NULL;
     }
     return NULL;
 }
 
+/* Upgrade may make the connection another protocol's while the request is read, Expect may be answered before its body is read. */
+static bool has_field_for_worker(const char *head, const char *end)
+{
+    for (const char *at = head; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (end - at > 8 && (!ap_cstr_casecmpn(at, "upgrade:", 8) || !ap_cstr_casecmpn(at, "expect:", 7)))
+            return true;
+    }
+    return false;
+}
+
 /* Only what can be read as one request to its last line without waiting is a head; blank lines before it are left to a worker. */
 static peek_t judge(const char *buf, size_t n)
 {
+    const char *end;
+
     if (n == 0)
         return PEEK_NOTHING;
-    if (buf[0] == '\r' || buf[0] == '\n')
-        return PEEK_PART;
-    return memmem(buf, n, "\r\n\r\n", 4) ? PEEK_HEAD : PEEK_PART;
+    end = buf[0] == '\r' || buf[0] == '\n' ? NULL : memmem(buf, n, "\r\n\r\n", 4);
+    return end && !has_field_for_worker(buf, end) ? PEEK_HEAD : PEEK_PART;
 }
 
 static peek_t peek(pp_lease_t *lease)
@@ -141,7 +153,6 @@ int pooledproxy_next_process(pp_lease_t *lease, request_rec *r)
 {
     int rc;
 
-    lease->c->cs->state = CONN_STATE_HANDLER;
     rc = ap_run_quick_handler(r, 0);
     if (rc == DECLINED)
         rc = ap_process_request_internal(r);

@@ -113,7 +113,7 @@ static const blocking_directive_t blocking_directives[] = {
     { "RewriteMap", "prg:" },        { "RewriteMap", "dbd:" },         { "RewriteMap", "fastdbd:" }, { "HostnameLookups", NULL },
     { "Require", "host " },          { "Require", "forward-dns" },     { "Require", "dbd" },         { "Require", "ldap" },
     { "IdentityCheck", NULL },       { "AuthzProviderAlias", "" },     { "Allow", "from" },          { "Deny", "from" },
-    { "SSLVerifyClient", "require" }, { "UseCanonicalName", "DNS" },
+    { "SSLVerifyClient", "require" }, { "SSLVerifyClient", "optional" }, { "UseCanonicalName", "DNS" },
     { "ErrorDocument", "400 /" },    { "ErrorDocument", "414 /" },     { "ErrorDocument", "417 /" }, { "ErrorDocument", "421 /" },
     { "ErrorDocument", "501 /" },    { "ErrorDocument", "505 /" },
 };
@@ -198,10 +198,17 @@ bool pooledproxy_safety_may_write(const request_rec *r)
     return may_log;
 }
 
+static bool has_body(const request_rec *r)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    return (length && strcmp(length, "0")) || apr_table_get(r->headers_in, "Transfer-Encoding");
+}
+
 bool pooledproxy_safety_may_die(request_rec *r)
 {
     const core_dir_config *dir = ap_get_core_module_config(r->per_dir_config);
     const core_request_config *request = ap_get_core_module_config(r->request_config);
 
-    return !dir->response_code_exprs && !(request && request->response_code_strings) && pooledproxy_safety_may_write(r);
+    return !has_body(r) && !dir->response_code_exprs && !(request && request->response_code_strings) && pooledproxy_safety_may_write(r);
 }

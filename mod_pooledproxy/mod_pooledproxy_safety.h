@@ -21,7 +21,8 @@ bool pooledproxy_safety_may_read_after(const request_rec *r);
 /* May r's response be passed through its output filters, and r be logged, on a loop? */
 bool pooledproxy_safety_may_write(const request_rec *r);
 
-/* May an error of r be answered on a loop? Not where an ErrorDocument may make it another request. */
+/* May an error of r be answered on a loop? Not where an ErrorDocument may make it another request, nor where httpd may want to read the
+ * rest of r's body first. */
 bool pooledproxy_safety_may_die(request_rec *r);
 
 #endif

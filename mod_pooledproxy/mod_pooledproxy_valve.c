@@ -6,6 +6,7 @@
 #include <http_request.h>
 
 static ap_filter_rec_t *valve_handle;
+static ap_filter_rec_t *valve_in_handle;
 
 static bool is_empty(const pp_valve_t *valve)
 {
@@ -101,6 +102,23 @@ static apr_status_t valve_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return status == APR_SUCCESS ? hold(valve, bb) : status;
 }
 
+/* httpd waits for input here and there, for instance for the rest of a body that nobody wants. A loop can't: the connection is closed
+ * when what goes on now has ended. */
+static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode, apr_read_type_e block,
+                                    apr_off_t readbytes)
+{
+    const pp_valve_t *valve = f->ctx;
+    apr_status_t status;
+
+    if (!valve->on_loop || block == APR_NONBLOCK_READ)
+        return ap_get_brigade(f->next, bb, mode, block, readbytes);
+    status = ap_get_brigade(f->next, bb, mode, APR_NONBLOCK_READ, readbytes);
+    if (!APR_STATUS_IS_EAGAIN(status) && !(status == APR_SUCCESS && APR_BRIGADE_EMPTY(bb)))
+        return status;
+    valve->c->keepalive = AP_CONN_CLOSE;
+    return APR_TIMEUP;
+}
+
 apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
 {
     apr_status_t status = core_push(valve);
@@ -120,6 +138,14 @@ apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
 void pooledproxy_valve_register(void)
 {
     valve_handle = ap_register_output_filter("POOLEDPROXY_VALVE", valve_filter, NULL, (ap_filter_type)(AP_FTYPE_NETWORK - 1));
+    valve_in_handle = ap_register_input_filter(PP_VALVE_IN, valve_in_filter, NULL, (ap_filter_type)(AP_FTYPE_NETWORK - 1));
+}
+
+bool pooledproxy_valve_fits(conn_rec *c)
+{
+    const core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
+
+    return core->flush_max_pipelined != 0;
 }
 
 void pooledproxy_valve_add(pp_valve_t *valve, conn_rec *c)
@@ -129,5 +155,7 @@ void pooledproxy_valve_add(pp_valve_t *valve, conn_rec *c)
     valve->c = c;
     valve->limit = core->flush_max_threshold > 0 ? core->flush_max_threshold : AP_IOBUFSIZE;
     valve->piece = apr_brigade_create(c->pool, c->bucket_alloc);
+    valve->held = apr_brigade_create(c->pool, c->bucket_alloc); /* must outlive held_pool, which is cleared */
     valve->filter = ap_add_output_filter_handle(valve_handle, valve, NULL, c);
+    ap_add_input_filter_handle(valve_in_handle, valve, NULL, c);
 }

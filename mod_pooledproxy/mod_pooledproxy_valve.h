@@ -1,5 +1,6 @@
-/* mod_pooledproxy_valve: the lowest output filter but the core's, one per client connection that may be leased. While a loop owns the
- * connection nothing that is written can block: FLUSH buckets end here, and the core gets only as much as it can't block on.
+/* mod_pooledproxy_valve: the lowest filters but the core's, one pair per client connection that may be leased. While a loop owns the
+ * connection nothing that is written can block: FLUSH buckets end here, and the core gets only as much as it can't block on. Nor can
+ * anything that is read: who wants to wait for input is told that the time is over.
  *
  * Ownership: whoever owns the connection. Why it is safe: ap_core_output_filter blocks only on a FLUSH bucket, on more than
  * FlushMaxThreshold bytes in memory, or on too many EOR buckets.
@@ -22,7 +23,13 @@ typedef struct pp_valve_t {
     apr_size_t given;           /* bytes given to the core since it was last known to have none */
 } pp_valve_t;
 
+#define PP_VALVE_IN "pooledproxy_valve_in" /* the input filter's name */
+
 void pooledproxy_valve_register(void);
+
+/* Can writing be kept from blocking under the configuration of c's server? Not with FlushMaxPipelined 0: then the core waits at the end
+ * of every response. */
+bool pooledproxy_valve_fits(conn_rec *c);
 
 /* Puts a valve on a fresh connection; it passes everything until on_loop is set. */
 void pooledproxy_valve_add(pp_valve_t *valve, conn_rec *c);

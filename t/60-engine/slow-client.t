@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use Digest::SHA;
 use Test::More;
+use Time::HiRes qw(time);
 use Test::PooledProxy::Child qw(child memory_kb settles ends_clean answers_at_once);
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Setup;
@@ -68,6 +69,29 @@ for my $kind ('clear', 'TLS') {
         ends_clean($setup);
     };
 }
+
+subtest 'a stream to a client that does not read' => sub {
+    my $setup = Test::PooledProxy::Setup->new(backend => 1, main_config => "PooledProxyEventLoops 1\nMaxKeepAliveRequests 0\n", timeout => 20)->start;
+    my $deaf  = $setup->client;
+    $deaf->send_request(GET => '/stream?n=400&size=60000&ms=1');
+    is($deaf->read_head->{status}, 200, 'it begins');
+    my $quick = $setup->client;
+    my ($most, $count) = (0, 0);
+    while ($count < 2000 && $most < 2) {
+        my $begin = time;
+        $quick->get('/bytes?n=10000');
+        my $took = time - $begin;
+        $most = $took if $took > $most;
+        $count++;
+    }
+    cmp_ok($most, '<', 2, "others are answered at once, $count times");
+    my $got = 0;
+    while (defined(my $chunk = $deaf->read_chunk)) { $got += length $chunk }
+    is($got, 400 * 60000, 'when it reads at last, everything is there');
+    $_->close for $deaf, $quick;
+    settles($setup, 3);
+    ends_clean($setup);
+};
 
 subtest 'a client that sends slowly' => sub {
     my $setup = Test::PooledProxy::Setup->new(

@@ -22,10 +22,23 @@ sub twin {
     return (ref $self)->new(dir => $self->{top}, backend => $self->{backend});
 }
 
-# start(SETTING => VALUE ...): starts it, and waits until it listens. The settings are the class's own.
+# start(SETTING => VALUE ...): starts it, and waits until it listens. The settings are the class's own. A port that was free a moment ago
+# may be taken by now: then it is tried again with others.
 sub start {
     my ($self, %settings) = @_;
     $self->{settings} = \%settings;
+    for my $last (0, 0, 1) {
+        $self->prepare_start;
+        return $self if eval { $self->launch; 1 };
+        my $why = $@;
+        $self->stop;
+        die $why if $last || $why !~ /in use/i;
+    }
+    return;
+}
+
+sub prepare_start {
+    my ($self) = @_;
     $self->{dir} = sprintf '%s/%02d-%s', $self->{top}, ++$starts, lc $self->name;
     mkdir $self->{dir} or die "$self->{dir}: $!\n";
     chmod 0777, $self->{dir}; # the server is another user
@@ -34,15 +47,20 @@ sub start {
     @ports{@names} = free_ports(scalar @names);
     $self->{ports} = \%ports;
     $self->prepare;
+    return;
+}
+
+sub launch {
+    my ($self) = @_;
     $self->{process} = Bench::Process->start(
-        command => [@{ $settings{launcher} // [] }, $self->command],
+        command => [@{ $self->{settings}{launcher} // [] }, $self->command],
         dir     => $self->{dir},
         cpus    => $self->cpus,
         user    => Bench::Machine::server_user(),
         output  => $self->output_file,
     );
     $self->wait_until_ready;
-    return $self;
+    return;
 }
 
 sub output_file { return $_[0]{dir} . '/output' }
