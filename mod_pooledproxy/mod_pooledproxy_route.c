@@ -90,7 +90,11 @@ static const pp_upstream_t *upstream_here(request_rec *r, const pp_server_conf_t
 {
     pp_upstream_t *here;
 
-    if (upstream->name || upstream->pool == conf->pool)
+    if (upstream->name) { /* a vhost's own group of that name takes the place of the main server's */
+        here = apr_hash_get(conf->upstreams, upstream->name, APR_HASH_KEY_STRING);
+        return here ? here : upstream;
+    }
+    if (upstream->pool == conf->pool)
         return upstream;
     here = apr_pmemdup(r->pool, upstream, sizeof(*upstream));
     here->pool = conf->pool;

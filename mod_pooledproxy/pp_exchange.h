@@ -75,6 +75,7 @@ struct pp_exchange_t {
     bool expect_hold;      /* the body waits for 100 */
     bool body_waits;       /* body_read said APR_EAGAIN */
     bool body_done;        /* body_read said APR_EOF, or there is none */
+    bool send_yields;      /* there is more to send, in the next round */
     bool send_dead;        /* the server takes no more; it may have answered */
     bool server_keeps;     /* the response allows another request */
     bool tunnel;

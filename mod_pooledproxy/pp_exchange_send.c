@@ -1,6 +1,7 @@
 /* pp_exchange_send: the sending half of an exchange: what is to be written, when, and how long that may take. */
 #include "pp_exchange_own.h"
 
+#define SEND_AT_ONCE (256 * 1024) /* a fast client of a fast server must not keep the loop from everybody else */
 #define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
 
 static bool has_unsent(const pp_exchange_t *x)
@@ -64,7 +65,7 @@ void pp_exchange_want(pp_exchange_t *x)
 {
     apr_int16_t events = x->paused ? 0 : APR_POLLIN;
 
-    if (has_unsent(x) && !x->send_dead)
+    if ((has_unsent(x) || x->send_yields) && !x->send_dead)
         events |= APR_POLLOUT;
     pp_conn_want(x->conn, events);
 }
@@ -144,13 +145,14 @@ static apr_status_t out_write(pp_exchange_t *x, size_t *written)
     return nvec ? pp_conn_writev(x->conn, vec, nvec, written) : APR_EOF;
 }
 
-/* Writes until all is sent, the socket is full, or the client has no more for now. */
+/* Writes until all is sent, the socket is full, the client has no more for now, or it is the others' turn. */
 bool pp_exchange_send(pp_exchange_t *x)
 {
-    size_t written;
+    size_t written, before = x->sent;
     apr_status_t status;
 
-    while (!x->send_dead) {
+    x->send_yields = false;
+    while (!x->send_dead && !x->send_yields) {
         if (!body_fill(x))
             return false;
         status = out_write(x, &written);
@@ -159,6 +161,7 @@ bool pp_exchange_send(pp_exchange_t *x)
             break;
         if (status != APR_SUCCESS)
             x->send_dead = true; /* what it may have answered is still to be read */
+        x->send_yields = x->sent - before >= SEND_AT_ONCE;
     }
     pp_exchange_want(x);
     pp_exchange_alarm(x);
