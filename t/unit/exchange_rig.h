@@ -29,6 +29,7 @@ typedef struct front_t {
     pp_err_t body_err;  /* instead of the end of it */
     /* what it does */
     int fails_in, pauses_in;
+    bool server_reads;  /* the server reads whenever the front is asked for more */
 } front_t;
 
 static apr_pool_t *memory;
@@ -70,6 +71,8 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
 {
     (void)self;
     front.reads++;
+    if (front.server_reads)
+        peer_take(&peer);
     front_does(IN_BODY_READ);
     *data = front.data + front.at;
     *len = front.given - front.at;

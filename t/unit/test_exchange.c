@@ -392,6 +392,20 @@ static void test_slow_server(void)
     done();
 }
 
+static void test_turns(void)
+{
+    prepare();
+    has_body(much, MUCH, MUCH);
+    front.piece = 10000;
+    front.server_reads = true;
+    start();
+    ok(front.at < 300000, "a server that reads as fast as the client sends: the others get their turn (%d sent)", (int)front.at);
+    ok(drive_until(loop, peer_take(&peer) && peer.len == sizeof(POST) - 1 + MUCH), "... and it goes on to the end");
+    peer_send(&peer, OK HELLO);
+    is_str(outcome_at_end(), "200 [hello] ok reusable", "... with the response");
+    done();
+}
+
 int main(void)
 {
     drive_begin();
@@ -405,6 +419,7 @@ int main(void)
     test_tunnel();
     test_pause();
     test_slow_server();
+    test_turns();
     rig_end();
     drive_end();
     return done_testing();
