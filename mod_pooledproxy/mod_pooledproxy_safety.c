@@ -8,6 +8,7 @@
 #include <http_log.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <stdatomic.h>
 #include <util_filter.h>
 
 #include "mod_pooledproxy_conf.h"
@@ -190,10 +191,28 @@ bool pooledproxy_safety_may_read_after(const request_rec *r)
     return may_read && !r->user && !r->ap_auth_type;
 }
 
+/* Is the filter on the list? Asked for every filter of every response: those found there once are known by their record, which lives as
+ * long as the process' configuration. Threads: any. */
+static bool is_filter_known(const ap_filter_rec_t *filter)
+{
+    static const ap_filter_rec_t *_Atomic known[32];
+    const ap_filter_rec_t *nobody = NULL;
+    size_t i;
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]) && known[i]; i++)
+        if (known[i] == filter)
+            return true;
+    if (!is_listed(filter->name, filters_that_compute))
+        return false;
+    if (i < sizeof(known) / sizeof(known[0]))
+        atomic_compare_exchange_strong(&known[i], &nobody, filter); /* lost to another thread: next time */
+    return true;
+}
+
 bool pooledproxy_safety_may_write(const request_rec *r)
 {
     for (const ap_filter_t *f = r->output_filters; f; f = f->next)
-        if (!is_listed(f->frec->name, filters_that_compute))
+        if (!is_filter_known(f->frec))
             return false;
     return may_log;
 }

@@ -12,9 +12,9 @@ static ap_filter_rec_t *trailers_handle;
 
 /* What frames or routes a message, or says how its content is to be taken. */
 static const char *const never_in_trailers[] = {
-    "Authorization",     "Cache-Control", "Connection",    "Content-Encoding", "Content-Length",   "Content-Range",
-    "Content-Type",      "Expires",       "Host",          "Keep-Alive",       "Location",         "Proxy-Authenticate",
-    "Proxy-Connection",  "Set-Cookie",    "TE",            "Trailer",          "Transfer-Encoding", "Upgrade",
+    "Authorization",    "Cache-Control", "Connection", "Content-Encoding", "Content-Length",    "Content-Range",
+    "Content-Type",     "Expires",       "Host",       "Keep-Alive",       "Location",          "Proxy-Authenticate",
+    "Proxy-Connection", "Set-Cookie",    "TE",         "Trailer",          "Transfer-Encoding", "Upgrade",
     "WWW-Authenticate",
 };
 

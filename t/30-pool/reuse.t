@@ -399,3 +399,44 @@ read_head 200
 read "again"
 --- stats
 conn_opened 2
+
+=== a request that is sent once more waits for its new connection like others, and is not forgotten over one that was used
+--- mpm: event worker
+--- config
+PooledProxyPoolSize 1
+PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
+--- upstream
+accept
+expect GET /1
+send 200 "1"
+expect GET /2
+await third_waits
+close
+accept
+expect GET /3
+send 200 "3"
+wait_close
+accept
+expect GET /2
+send 200 "2"
+--- dialog
+connect a
+request GET /1
+read_head 200
+read "1"
+read_end
+request GET /2
+stats busy 1
+connect b
+request GET /3
+stats waiting 1
+tell third_waits
+read_head 200
+read "3"
+use a
+read_head 200
+took 0 1
+read "2"
+--- stats
+stale_replayed 1
+requests_failed 0
