@@ -12,6 +12,12 @@ static bool has_unsent(const pp_exchange_t *x)
     return false;
 }
 
+/* Is it for the server to take more? */
+static bool server_is_waited_for(const pp_exchange_t *x)
+{
+    return (has_unsent(x) || x->send_yields) && !x->send_dead;
+}
+
 bool pp_exchange_is_sent(const pp_exchange_t *x)
 {
     return x->body_done && !has_unsent(x);
@@ -22,7 +28,7 @@ bool pp_exchange_is_sent(const pp_exchange_t *x)
 /* Which of them rules: one reason a line, in this order. */
 static int alarm_choose(const pp_exchange_t *x)
 {
-    if (has_unsent(x) && !x->send_dead)
+    if (server_is_waited_for(x))
         return ALARM_WRITE;
     if (x->expect_hold)
         return ALARM_EXPECT;
@@ -65,7 +71,7 @@ void pp_exchange_want(pp_exchange_t *x)
 {
     apr_int16_t events = x->paused ? 0 : APR_POLLIN;
 
-    if ((has_unsent(x) || x->send_yields) && !x->send_dead)
+    if (server_is_waited_for(x))
         events |= APR_POLLOUT;
     pp_conn_want(x->conn, events);
 }

@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 
 #include "exchange_rig.h"
+#include "pp_exchange_own.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
@@ -400,6 +401,7 @@ static void test_turns(void)
     front.server_reads = true;
     start();
     ok(front.at < 300000, "a server that reads as fast as the client sends: the others get their turn (%d sent)", (int)front.at);
+    is_int(x.alarm, ALARM_WRITE, "... and the write time-out goes on: the server may stop reading in that very moment");
     ok(drive_until(loop, peer_take(&peer) && peer.len == sizeof(POST) - 1 + MUCH), "... and it goes on to the end");
     peer_send(&peer, OK HELLO);
     is_str(outcome_at_end(), "200 [hello] ok reusable", "... with the response");
