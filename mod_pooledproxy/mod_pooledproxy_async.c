@@ -310,7 +310,7 @@ static void on_readable(pp_lease_t *lease)
         look_for_body(lease, fw);
         return;
     }
-    if (!pooledproxy_client_is_there(lease))
+    if (!fw->tunnel && !pooledproxy_client_is_there(lease)) /* in a tunnel it was watched when it was none yet */
         client_lost(lease, PP_ERR_client_gone);
     pooledproxy_client_watch(lease);
 }

@@ -24,10 +24,10 @@ static pp_time_t body_tick_at(const pp_lease_t *lease, pp_forward_t *fw)
     return tick < fw->body_until ? tick : fw->body_until;
 }
 
-/* Does input mean that the client gave up? Not when it has said all it may, or has sent more than was asked for. */
+/* Does input mean that the client gave up? Not when it has sent more than was asked for, nor in a tunnel: its end is passed on there. */
 static bool may_give_up(const pp_lease_t *lease, const pp_forward_t *fw)
 {
-    return !lease->client_sent && !lease->congested && !(fw->tunnel && fw->in_eof);
+    return !lease->client_sent && !lease->congested && !fw->tunnel;
 }
 
 void pooledproxy_client_watch(pp_lease_t *lease)

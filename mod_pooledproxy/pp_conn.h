@@ -27,6 +27,7 @@ struct pp_conn_t {
     int requests;           /* served, the present one included */
     pp_time_t opened_at;    /* connect(2) was called */
     pp_timer_t idle_timer;
+    pp_time_t keep_for;     /* microseconds the peer says it keeps an idle connection; 0: it said nothing */
 
     /* pp_conn's own. */
     unsigned id;            /* for the log: unique in its loop */

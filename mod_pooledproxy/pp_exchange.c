@@ -153,6 +153,8 @@ static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
 {
     x->head_seen = true;
     x->server_keeps = resp->keep_alive;
+    if (resp->keep_alive_timeout >= 0)
+        x->conn->keep_for = resp->keep_alive_timeout ? PP_SEC(resp->keep_alive_timeout) : 1; /* 0 means that it said nothing */
     if (x->expect_hold) { /* a final answer instead of 100: the body is not wanted */
         x->expect_hold = false;
         x->send_dead = true;

@@ -1,4 +1,5 @@
-/* pp_opening: opens one connection for a host: its name, then its addresses one after another, within one time-out.
+/* pp_opening: opens one connection for a host: its name, then its addresses one after another, within one time-out. What a
+ * request waits for it is not decided here: it may outlive the waiter it was started for, and each waiter has its own time.
  *
  * Ownership: an opening frees itself after it has told the pool the outcome.
  */
@@ -10,6 +11,7 @@
 #include "pp_pool_own.h"
 
 #define ADDRS_MAX 8
+#define ATTEMPT_MIN PP_MSEC(250) /* a SYN's way across the world and back: less would give up addresses that do answer */
 
 typedef struct pp_opening_t {
     pp_host_t *host;
@@ -26,8 +28,16 @@ typedef struct pp_opening_t {
 
 #define OPENING_OF(member_ptr, member) ((pp_opening_t *)((char *)(member_ptr)-offsetof(pp_opening_t, member)))
 
+/* The host knows how many are at it, for those whose time ends meanwhile. */
+static void opening_is_resolving(pp_opening_t *opening, bool resolving)
+{
+    opening->host->nresolving += resolving - opening->resolving;
+    opening->resolving = resolving;
+}
+
 static void opening_end(pp_opening_t *opening)
 {
+    opening_is_resolving(opening, false);
     pp_dns_cancel(&opening->query);
     pp_timer_remove(opening->host->pool->loop, &opening->timer);
     free(opening);
@@ -50,6 +60,7 @@ static void opening_done(pp_opening_t *opening)
     pp_time_t dns_time = opening->resolved - opening->began;
     pp_time_t connect_time = pp_clock_now() - opening->resolved;
 
+    pp_conn_alarm(conn, 0);
     opening_end(opening);
     pp_pool_opened(host, conn, dns_time, connect_time);
 }
@@ -70,9 +81,27 @@ static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
     opening_try(opening);
 }
 
+/* This address has had its share of the time. */
 static void on_connect_timer(pp_conn_t *conn)
 {
-    (void)conn; /* the opening's own timer rules */
+    pp_opening_t *opening = conn->holder;
+
+    opening->err = PP_ERR_connect_timeout;
+    pp_conn_close(&opening->conn);
+    opening_try(opening);
+}
+
+/* When to give up the address just taken for the next one, so that one which swallows everything doesn't cost all the time: the rest of
+ * the time in equal parts. 0: never, for the last one has all the rest, and without a time-out there is nothing to share. */
+static pp_time_t attempt_until(const pp_opening_t *opening)
+{
+    pp_time_t now = pp_clock_now(), share;
+    int left = opening->naddrs - opening->next;
+
+    if (left == 0 || !opening->timeout)
+        return 0;
+    share = (opening->began + opening->timeout - now) / (left + 1);
+    return now + (share > ATTEMPT_MIN ? share : ATTEMPT_MIN);
 }
 
 /* The next address, until one begins to connect or none is left. */
@@ -86,6 +115,7 @@ static void opening_try(pp_opening_t *opening)
             opening->conn->holder = opening;
             opening->conn->on_event = on_connect_event;
             opening->conn->on_timer = on_connect_timer;
+            pp_conn_alarm(opening->conn, attempt_until(opening));
             return;
         }
     }
@@ -108,7 +138,7 @@ static void on_resolved(pp_dns_query_t *query, apr_status_t status)
 {
     pp_opening_t *opening = OPENING_OF(query, query);
 
-    opening->resolving = false;
+    opening_is_resolving(opening, false);
     if (status != APR_SUCCESS || query->naddrs == 0) {
         opening_fail(opening, APR_STATUS_IS_TIMEUP(status) ? PP_ERR_dns_timeout : PP_ERR_dns_failed);
         return;
@@ -120,8 +150,12 @@ static void on_resolved(pp_dns_query_t *query, apr_status_t status)
 static void on_opening_timer(pp_timer_t *timer)
 {
     pp_opening_t *opening = OPENING_OF(timer, timer);
+    pp_host_t *host = opening->host;
 
-    opening_fail(opening, opening->resolving ? PP_ERR_dns_timeout : PP_ERR_connect_timeout);
+    if (opening->conn)
+        pp_conn_close(&opening->conn);
+    opening_end(opening);
+    pp_pool_open_expired(host);
 }
 
 static void opening_resolve(pp_opening_t *opening)
@@ -140,7 +174,7 @@ static void opening_resolve(pp_opening_t *opening)
         return;
     }
     opening->query.on_resolved = on_resolved;
-    opening->resolving = true;
+    opening_is_resolving(opening, true);
     status = pp_dns_resolve(opening->host->pool->dns, target->host, target->port, &opening->query);
     if (status != APR_EAGAIN)
         on_resolved(&opening->query, status);
@@ -150,8 +184,8 @@ static void on_opening_task(pp_task_t *task)
 {
     pp_opening_t *opening = OPENING_OF(task, task);
 
-    if (opening->timeout)
-        pp_timer_set(opening->host->pool->loop, &opening->timer, opening->began + opening->timeout);
+    if (opening->timeout) /* a moment later than the waiter it was started for, who would be given another one else */
+        pp_timer_set(opening->host->pool->loop, &opening->timer, opening->began + opening->timeout + 1);
     opening_resolve(opening);
 }
 

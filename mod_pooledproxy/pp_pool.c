@@ -6,6 +6,7 @@
 #include "pp_pool_own.h"
 
 #define HOSTS_BEFORE_SWEEP 64
+#define KEEP_MARGIN PP_SEC(1) /* between our giving up an idle connection and the moment the peer said that it closes it */
 
 static void on_idle_event(pp_conn_t *conn, apr_int16_t events);
 static void on_idle_timer(pp_timer_t *timer);
@@ -103,24 +104,11 @@ static pp_host_t *host_get(pp_pool_t *pool, const pp_target_t *target)
     return host;
 }
 
-/* How many more connections the host's own limit allows; without one the pool's size is all that counts. */
-static int host_room(const pp_host_t *host)
+int pp_host_room(const pp_host_t *host)
 {
     int limit = host->target.limit ? host->target.limit : host->pool->policy->host_limit;
 
     return limit ? limit - host->nbusy - host->nidle - host->nconnecting : host->pool->policy->size;
-}
-
-/* ---- waiters ---- */
-
-static void on_waiter_timer(pp_timer_t *timer)
-{
-    pp_checkout_t *checkout = (pp_checkout_t *)((char *)timer - offsetof(pp_checkout_t, timer));
-
-    if (checkout->served)
-        return; /* the connect time-out rules now */
-    pp_waiter_remove(checkout);
-    checkout->on_conn(checkout, NULL, PP_ERR_pool_timeout);
 }
 
 /* ---- giving out ---- */
@@ -151,6 +139,14 @@ static bool conn_to_waiter(pp_conn_t *conn, bool reused, pp_time_t dns_time, pp_
     return true;
 }
 
+/* How long a connection may be idle: less than the peer says it keeps it, or a request meets its closing. */
+static pp_time_t keep_time(const pp_conn_t *conn)
+{
+    pp_time_t policy = conn->host->pool->policy->keep_alive_timeout, peer = conn->keep_for - KEEP_MARGIN;
+
+    return conn->keep_for && peer < policy ? peer : policy;
+}
+
 static void conn_idle(pp_conn_t *conn, const char *why)
 {
     pp_pool_t *pool = conn->host->pool;
@@ -162,7 +158,7 @@ static void conn_idle(pp_conn_t *conn, const char *why)
     conn->on_timer = on_unused_timer;
     pp_conn_alarm(conn, 0);
     pp_conn_want(conn, APR_POLLIN);
-    pp_timer_set(pool->loop, &conn->idle_timer, pp_loop_now(pool->loop) + pool->policy->keep_alive_timeout);
+    pp_timer_set(pool->loop, &conn->idle_timer, pp_loop_now(pool->loop) + keep_time(conn));
 }
 
 static void on_unused_timer(pp_conn_t *conn)
@@ -204,9 +200,9 @@ static void host_evict(pp_host_t *host)
 /* Room at the host for one more: there is, or its idle connections make it (beside those only who wants a fresh one waits). */
 static bool host_make_room(pp_host_t *host)
 {
-    while (host_room(host) <= 0 && host->nidle > 0)
+    while (pp_host_room(host) <= 0 && host->nidle > 0)
         host_evict(host);
-    return host_room(host) > 0;
+    return pp_host_room(host) > 0;
 }
 
 /* Room in the pool for one more: there is, or an idle connection makes it. */
@@ -227,7 +223,6 @@ static bool pool_make_room(pp_pool_t *pool)
 
 static void open_for(pp_checkout_t *checkout)
 {
-    pp_waiter_serve(checkout);
     state_count(checkout->host, CONN_CONNECTING, +1);
     pp_opening_start(checkout->host, checkout->connect_timeout);
 }
@@ -255,6 +250,7 @@ void pp_pool_dispatch(pp_pool_t *pool)
         }
         if (!pool_make_room(pool))
             return;
+        pp_waiter_serve(w);
         open_for(w);
     }
 }
@@ -286,6 +282,18 @@ void pp_pool_open_failed(pp_host_t *host, pp_err_t err)
         w->on_conn(w, NULL, err);
     }
     pp_pool_dispatch(pool);
+}
+
+void pp_pool_open_expired(pp_host_t *host)
+{
+    pp_pool_t *pool = host->pool;
+
+    pp_stat_add(&pool->stats->conn_failed, 1);
+    state_count(host, CONN_CONNECTING, -1);
+    if (host->nserved > host->nconnecting)
+        open_for(pp_waiter_first(host, WAITER_SERVED));
+    else
+        pp_pool_dispatch(pool);
 }
 
 /* ---- the public side ---- */
@@ -323,23 +331,6 @@ static pp_conn_t *idle_take(pp_host_t *host)
     return NULL;
 }
 
-/* How many wait for a connection to become free. Those who wait only for handshakes that the limits allow do not count. */
-static int queue_length(const pp_pool_t *pool)
-{
-    int room = pool->policy->size - pool->ntotal, queued = 0, servable = 0;
-
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
-        int unserved = host->nwaiting - host->nserved, at_host = host_room(host) + host->nidle;
-        int may = at_host < 0 ? 0 : at_host < unserved ? at_host : unserved;
-        servable += may;
-        queued += unserved - may;
-        room += host->nidle;
-    }
-    return queued + (servable > room ? servable - room : 0);
-}
-
 apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_checkout_t *checkout, pp_conn_t **conn, pp_err_t *err)
 {
     pp_host_t *host = host_get(pool, target);
@@ -360,13 +351,12 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
     pp_pool_dispatch(pool);
     if (checkout->served)
         return APR_EAGAIN;
-    if (queue_length(pool) > pool->policy->queue) {
+    if (pp_waiters_queued(pool) > pool->policy->queue) {
         pp_waiter_remove(checkout);
         *err = PP_ERR_pool_full;
         return APR_EGENERAL;
     }
     pp_stat_add(&pool->stats->requests_queued, 1);
-    checkout->timer.on_timer = on_waiter_timer;
     if (checkout->wait_until)
         pp_timer_set(pool->loop, &checkout->timer, checkout->wait_until);
     return APR_EAGAIN;
@@ -406,10 +396,18 @@ void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
         pp_pool_discard(pool, &conn, (pp_close_t)reason);
         return;
     }
-    if (!conn_to_waiter(conn, true, 0, 0)) {
-        conn_idle(conn, "checkin");
-        pp_pool_dispatch(pool); /* who waits for another host may have its place */
+    if (pp_waiter_needs_place_of(conn)) {
+        pp_pool_discard(pool, &conn, PP_CLOSE_evicted);
+        return;
     }
+    if (conn_to_waiter(conn, true, 0, 0))
+        return;
+    if (conn->keep_for && conn->keep_for <= KEEP_MARGIN) {
+        pp_pool_discard(pool, &conn, PP_CLOSE_keepalive_hint);
+        return;
+    }
+    conn_idle(conn, "checkin");
+    pp_pool_dispatch(pool); /* who waits for another host may have its place */
 }
 
 void pp_pool_discard(pp_pool_t *pool, pp_conn_t **connp, pp_close_t reason)

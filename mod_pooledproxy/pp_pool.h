@@ -30,7 +30,7 @@ struct pp_checkout_t {
     /* The asker's: set before pp_pool_checkout(). */
     void (*on_conn)(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t err); /* exactly one of conn, err */
     pp_time_t wait_until;      /* the moment a wait for a free connection ends with pool_timeout; 0: none */
-    pp_time_t connect_timeout; /* microseconds; 0: none */
+    pp_time_t connect_timeout; /* microseconds from the moment a connection is being opened on its behalf; 0: none */
     bool fresh;                /* an idle connection won't do */
 
     /* The answer, valid in the callback and after APR_SUCCESS. */
@@ -45,7 +45,7 @@ struct pp_checkout_t {
     pp_pool_t *pool;
     pp_timer_t timer;
     bool waiting;
-    bool served;               /* a connection is being opened on its behalf: the connect time-out rules, not wait_until */
+    bool served;               /* a connection is being opened on its behalf: the timer is for connect_timeout, not wait_until */
 };
 
 /* Makes an empty pool; it ends with `p`. `stats` is written by this pool only. `policy` and `name` are kept by reference. */
@@ -59,7 +59,8 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
 /* The asker lost interest: no callback comes. Nothing happens when the record isn't waiting. */
 void pp_pool_cancel(pp_checkout_t *checkout);
 
-/* The exchange ended well and the peer keeps the connection: it becomes idle, serves a waiter, or is closed by policy. */
+/* The exchange ended well and the peer keeps the connection: it becomes idle, serves a waiter, or is closed: by policy,
+ * or for a waiter who has waited longer than those it could serve. */
 void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **conn);
 
 /* Never again, because of `reason`. */

@@ -109,6 +109,40 @@ static void test_idle_timeout(void)
     end();
 }
 
+static void test_keep_for(void)
+{
+    asker_t a = {0}, b = {0};
+
+    note("the server says how long it keeps an idle connection");
+    begin();
+    drive_clock_by(0);
+    get(&a, &server);
+    a.conn->keep_for = PP_SEC(5);
+    give_back(&a);
+    drive_clock_by(PP_SEC(4) - 1);
+    drive_rounds(loop, 2);
+    is_int(stats.idle, 1, "idle for less than that");
+    drive_clock_by(1);
+    drive_rounds(loop, 2);
+    is_int(stats.conn_closed[PP_CLOSE_idle_timeout], 1, "closed a second before the server does it");
+    get(&a, &server);
+    a.conn->keep_for = PP_SEC(600);
+    give_back(&a);
+    drive_clock_by(PP_SEC(60));
+    drive_rounds(loop, 2);
+    is_int(stats.conn_closed[PP_CLOSE_idle_timeout], 2, "a longer time than our own does not count");
+    policy.size = 1;
+    get(&a, &server);
+    ask(&b, &server);
+    a.conn->keep_for = PP_SEC(1);
+    give_back(&a);
+    ok(b.conn && b.checkout.reused, "too short to be idle: a waiter has it still");
+    give_back(&b);
+    is_int(stats.conn_closed[PP_CLOSE_keepalive_hint], 1, "... else it is not kept");
+    is_int(stats.idle, 0, "... none is idle");
+    end();
+}
+
 static void test_peer_closes_idle(void)
 {
     asker_t a = {0}, b = {0};
@@ -343,6 +377,7 @@ int main(void)
     test_max_requests();
     test_keep_alive_off();
     test_idle_timeout();
+    test_keep_for();
     test_peer_closes_idle();
     test_drain();
     test_order();
