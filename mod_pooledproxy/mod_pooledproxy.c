@@ -64,9 +64,9 @@ static void on_child_init(apr_pool_t *pchild, server_rec *s)
 
 static void register_hooks(apr_pool_t *p)
 {
-    static const char *const before_alias[] = { "mod_alias.c", "mod_userdir.c", "mod_vhost_alias.c", "mod_proxy.c", NULL };
-    static const char *const after_rewrite[] = { "mod_rewrite.c", NULL };
-    static const char *const before_core[] = { "core.c", NULL };
+    static const char *const before_alias[] = {"mod_alias.c", "mod_userdir.c", "mod_vhost_alias.c", "mod_proxy.c", NULL};
+    static const char *const after_rewrite[] = {"mod_rewrite.c", NULL};
+    static const char *const before_core[] = {"core.c", NULL};
 
     (void)p;
     pooledproxy_valve_register();
@@ -84,15 +84,14 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(pooledproxy_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-AP_DECLARE_MODULE(pooledproxy) = {
-    STANDARD20_MODULE_STUFF,
-    pooledproxy_config_create_dir,
-    pooledproxy_config_merge_dir,
-    pooledproxy_config_create_server,
-    pooledproxy_config_merge_server,
-    pooledproxy_commands,
-    register_hooks,
+AP_DECLARE_MODULE(pooledproxy) = {STANDARD20_MODULE_STUFF,
+                                  pooledproxy_config_create_dir,
+                                  pooledproxy_config_merge_dir,
+                                  pooledproxy_config_create_server,
+                                  pooledproxy_config_merge_server,
+                                  pooledproxy_commands,
+                                  register_hooks,
 #if defined(AP_MODULE_FLAG_NONE)
-    AP_MODULE_FLAG_NONE
+                                  AP_MODULE_FLAG_NONE
 #endif
 };

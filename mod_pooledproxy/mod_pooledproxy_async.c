@@ -106,7 +106,7 @@ static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
         pooledproxy_forward_trailers(fw, fields, nfields);
 }
 
-static const pp_front_t async_front = { on_body_read, on_interim, on_head, on_data, on_batch, on_trailers };
+static const pp_front_t async_front = {on_body_read, on_interim, on_head, on_data, on_batch, on_trailers};
 
 static void on_call_done(pp_call_t *call, pp_err_t err)
 {
@@ -114,10 +114,12 @@ static void on_call_done(pp_call_t *call, pp_err_t err)
 
     if (fw->channel) {
         pooledproxy_channel_done(fw->channel, err);
-    } else if (fw->bounced) {
+    }
+    else if (fw->bounced) {
         fw->done = true;
         fw->err = err;
-    } else {
+    }
+    else {
         forward_finish(fw, err);
     }
 }
@@ -386,8 +388,7 @@ static void on_revoked(pp_lease_t *lease)
 }
 
 const pp_lease_user_t pooledproxy_async_user = {
-    on_arrive, on_client, on_deadline, may_bounce, on_revoked, pooledproxy_worker_go_on, pooledproxy_worker_end_lost
-};
+    on_arrive, on_client, on_deadline, may_bounce, on_revoked, pooledproxy_worker_go_on, pooledproxy_worker_end_lost};
 
 /* ---- from the handler ---- */
 

@@ -20,10 +20,10 @@
 typedef struct pump_t {
     pp_forward_t *fw;
     pp_channel_t *channel;
-    int client_fd;     /* -1: the connection has no socket of its own */
-    bool body_open;    /* there may be more of the request's body (or of the tunnel) to come from the client */
-    bool body_waits;   /* ... but not at the moment */
-    bool client_sent;  /* the client has sent what is not for this request: its socket tells nothing any more */
+    int client_fd;    /* -1: the connection has no socket of its own */
+    bool body_open;   /* there may be more of the request's body (or of the tunnel) to come from the client */
+    bool body_waits;  /* ... but not at the moment */
+    bool client_sent; /* the client has sent what is not for this request: its socket tells nothing any more */
     bool cancelled;
     apr_time_t waiting_since; /* for the client's body; 0: not waiting */
 } pump_t;
@@ -64,7 +64,7 @@ static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
     pooledproxy_channel_trailers(((pp_forward_t *)self)->channel, fields, nfields);
 }
 
-static const pp_front_t blocking_front = { on_body_read, on_head, on_head, on_data, on_batch, on_trailers };
+static const pp_front_t blocking_front = {on_body_read, on_head, on_head, on_data, on_batch, on_trailers};
 
 static void on_call_done(pp_call_t *call, pp_err_t err)
 {
@@ -79,9 +79,11 @@ static void take_head(pump_t *pump, pp_h1_response_t *head)
 
     if (head->status == 0) {
         pooledproxy_forward_trailers(fw, head->fields, head->nfields);
-    } else if (head->status < 200 && head->framing != PP_FRAMING_TUNNEL) {
+    }
+    else if (head->status < 200 && head->framing != PP_FRAMING_TUNNEL) {
         pooledproxy_interim_response(fw->r, head);
-    } else {
+    }
+    else {
         pooledproxy_forward_head(fw, head);
         if (fw->tunnel)
             pump->body_open = true;
@@ -128,10 +130,12 @@ static void send_body(pump_t *pump)
         pump->waiting_since = 0;
         pump->body_open = !is_last_data(pump->fw);
         pooledproxy_channel_send(pump->channel, data, len, !pump->body_open);
-    } else if (status == APR_EOF) {
+    }
+    else if (status == APR_EOF) {
         pump->body_open = false;
         pooledproxy_channel_send(pump->channel, NULL, 0, true);
-    } else if (!pump->body_waits) {
+    }
+    else if (!pump->body_waits) {
         pump_cancel(pump, err);
     }
 }
@@ -234,7 +238,7 @@ static int pump_to_end(pump_t *pump)
 
 int pooledproxy_blocking_forward(pp_forward_t *fw)
 {
-    pump_t pump = { .fw = fw, .body_open = fw->call.request.has_body };
+    pump_t pump = {.fw = fw, .body_open = fw->call.request.has_body};
 
     fw->call.front = &blocking_front;
     fw->call.on_done = on_call_done;
@@ -245,7 +249,7 @@ int pooledproxy_blocking_forward(pp_forward_t *fw)
 
 int pooledproxy_blocking_deliver(pp_forward_t *fw)
 {
-    pump_t pump = { .fw = fw, .body_open = fw->call.request.has_body && !fw->in_eof };
+    pump_t pump = {.fw = fw, .body_open = fw->call.request.has_body && !fw->in_eof};
 
     return pump_to_end(&pump);
 }

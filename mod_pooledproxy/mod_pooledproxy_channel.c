@@ -24,21 +24,21 @@ struct pp_channel_t {
     pp_call_t *call;
 
     /* Under the mutex. */
-    bytes_t received;             /* response data for the thread */
+    bytes_t received; /* response data for the thread */
     pp_h1_response_t *heads[HEADS_MAX];
     int nheads;
-    bytes_t body;                 /* request data for the loop */
+    bytes_t body; /* request data for the loop */
     bool body_eof;
-    bool body_wanted;             /* the loop's exchange waits for more */
-    bool body_asked;              /* it has done with what it had before there was a channel */
+    bool body_wanted; /* the loop's exchange waits for more */
+    bool body_asked;  /* it has done with what it had before there was a channel */
     bool paused;
-    bool flush;                   /* the server has sent its head, and paused */
+    bool flush; /* the server has sent its head, and paused */
     bool done;
     pp_err_t err;
     pp_err_t cancel;
-    bool posted;                  /* `task` is on its way */
-    bool news;                    /* the thread has not seen the last change */
-    int waiting_fd;               /* the thread waits for this eventfd; -1: it doesn't wait */
+    bool posted;    /* `task` is on its way */
+    bool news;      /* the thread has not seen the last change */
+    int waiting_fd; /* the thread waits for this eventfd; -1: it doesn't wait */
 
     /* The loop's, the thread's. */
     bytes_t sending;
@@ -146,9 +146,11 @@ static void on_channel_task(pp_task_t *task)
     if (cancel) {
         pp_call_cancel(call, cancel);
         pooledproxy_channel_done(channel, cancel);
-    } else if (start) {
+    }
+    else if (start) {
         pp_call_start(call);
-    } else {
+    }
+    else {
         if (resume) /* calls nobody back */
             pp_call_resume(call);
         if (body) /* may be the call's last step, so it comes last */
@@ -290,7 +292,8 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
         received->head = channel->heads[0];
         memmove(channel->heads, channel->heads + 1, sizeof(channel->heads[0]) * (size_t)(--channel->nheads));
         channel->news = true; /* there may be data behind it */
-    } else {
+    }
+    else {
         bytes_swap(&channel->received, &channel->taken);
         received->flush = channel->flush;
         received->done = channel->done && !channel->posted;
@@ -334,7 +337,7 @@ static int wake_fd(void)
 
 bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_ms)
 {
-    struct pollfd fds[2] = { { wake_fd(), POLLIN, 0 }, { client_fd, POLLIN, 0 } };
+    struct pollfd fds[2] = {{wake_fd(), POLLIN, 0}, {client_fd, POLLIN, 0}};
     uint64_t count;
 
     pthread_mutex_lock(&channel->mutex);

@@ -49,10 +49,10 @@ typedef struct pp_received_t {
     pp_h1_response_t *head; /* the next head, to be freed by free(); NULL: none. Data belongs behind the last head */
     const char *data;       /* valid until the next pooledproxy_channel_take() */
     size_t len;
-    bool flush;             /* a head that has not been sent is not to wait for data */
-    bool done;              /* nothing more comes: `err` is the outcome */
+    bool flush; /* a head that has not been sent is not to wait for data */
+    bool done;  /* nothing more comes: `err` is the outcome */
     pp_err_t err;
-    bool wants_body;        /* there is room for more of the request's body */
+    bool wants_body; /* there is room for more of the request's body */
 } pp_received_t;
 
 /* Takes what has come; does not wait. */

@@ -15,8 +15,8 @@ APLOG_USE_MODULE(pooledproxy);
 
 /* Of the whole server: made in post_config, inherited by the children. */
 static apr_shm_t *shm;
-static _Atomic int *slot_pids;  /* who has each slot; 0: nobody */
-static pp_stats_t *all_stats;   /* [process slot][loop][pool] */
+static _Atomic int *slot_pids; /* who has each slot; 0: nobody */
+static pp_stats_t *all_stats;  /* [process slot][loop][pool] */
 static int nslots;
 static int nloops;
 
@@ -51,7 +51,8 @@ int pooledproxy_engine_prepare(apr_pool_t *pconf, server_rec *s)
     size = pids_size + sizeof(pp_stats_t) * (apr_size_t)nslots * (apr_size_t)nloops * (apr_size_t)(conf->npools + 1);
     status = apr_shm_create(&shm, size, NULL, pconf);
     if (status != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make %" APR_SIZE_T_FMT " bytes of shared memory", size);
+        ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make %" APR_SIZE_T_FMT " bytes of shared memory",
+                     size);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     slot_pids = apr_shm_baseaddr_get(shm);
@@ -97,7 +98,8 @@ static apr_status_t on_child_end(void *data)
 
 static apr_status_t shard_start(int index, const pp_shard_plan_t *plan, int slot, apr_pool_t *pchild)
 {
-    pp_stats_t *stats = slot >= 0 ? stats_of(slot, index) : apr_pcalloc(pchild, sizeof(pp_stats_t) * (apr_size_t)(plan->npools + 1));
+    pp_stats_t *stats =
+        slot >= 0 ? stats_of(slot, index) : apr_pcalloc(pchild, sizeof(pp_stats_t) * (apr_size_t)(plan->npools + 1));
     apr_status_t status;
 
     for (int i = 0; i < plan->npools; i++)
@@ -123,7 +125,7 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 #ifdef AP_MPMQ_CAN_WAITIO
     may_lease = ap_mpm_query(AP_MPMQ_CAN_WAITIO, &waitio) == APR_SUCCESS && waitio;
 #endif
-    *plan = (pp_shard_plan_t){ conf->npools, conf->pools, conf->nupstreams, conf->upstreams };
+    *plan = (pp_shard_plan_t){conf->npools, conf->pools, conf->nupstreams, conf->upstreams};
     shards = apr_pcalloc(pchild, sizeof(*shards) * (apr_size_t)conf->event_loops);
     apr_pool_pre_cleanup_register(pchild, NULL, on_child_end);
     for (int i = 0; i < conf->event_loops; i++) {

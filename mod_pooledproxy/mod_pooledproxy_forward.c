@@ -113,9 +113,10 @@ static void call_fill(pp_forward_t *fw, const pp_request_head_t *head, pp_shard_
     call->timeouts = fw->match->settings.timeouts;
     call->head.bytes = head->bytes;
     call->head.len = head->len;
-    call->head.path = (pp_head_place_t){ head->path_at, head->path_len };
-    call->head.host = (pp_head_place_t){ head->host_at, head->host_len };
-    call->request.has_body = fw->body_kind != PP_REQUEST_BODY_NONE && !(fw->body_kind == PP_REQUEST_BODY_LENGTH && !fw->body_length);
+    call->head.path = (pp_head_place_t){head->path_at, head->path_len};
+    call->head.host = (pp_head_place_t){head->host_at, head->host_len};
+    call->request.has_body =
+        fw->body_kind != PP_REQUEST_BODY_NONE && !(fw->body_kind == PP_REQUEST_BODY_LENGTH && !fw->body_length);
     call->request.chunked = fw->body_kind == PP_REQUEST_BODY_CHUNKED;
     call->request.expect_continue = head->expect_continue;
     call->request.kind = request_kind(fw->r, head);
@@ -155,12 +156,14 @@ static apr_status_t read_failed(pp_forward_t *fw, apr_status_t status, pp_err_t 
         fw->in_eof = true;
         return APR_EOF;
     }
-    if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_INCOMPLETE(status)
-        || APR_STATUS_IS_ECONNRESET(status) || APR_STATUS_IS_ECONNABORTED(status)) {
+    if (fw->r->connection->aborted || APR_STATUS_IS_EOF(status) || APR_STATUS_IS_INCOMPLETE(status) ||
+        APR_STATUS_IS_ECONNRESET(status) || APR_STATUS_IS_ECONNABORTED(status)) {
         *err = PP_ERR_client_gone;
-    } else if (APR_STATUS_IS_TIMEUP(status)) {
+    }
+    else if (APR_STATUS_IS_TIMEUP(status)) {
         *err = PP_ERR_client_timeout;
-    } else {
+    }
+    else {
         *err = PP_ERR_client_body;
         fw->client_status = ap_map_http_request_error(status, HTTP_BAD_REQUEST);
     }

@@ -23,7 +23,7 @@ typedef struct pp_forward_t {
     apr_bucket_brigade *in; /* read from the client, not yet sent */
     apr_bucket *lent;       /* of `in`: the exchange has its data */
     bool in_eof;
-    int client_status;      /* what the client is told when its body was refused (413, 400 ...); 0: not refused */
+    int client_status; /* what the client is told when its body was refused (413, 400 ...); 0: not refused */
 
     /* The response. */
     apr_bucket_brigade *out; /* received, not yet passed on */
@@ -36,10 +36,10 @@ typedef struct pp_forward_t {
 
     /* The loop's: see mod_pooledproxy_async.c. */
     bool started;
-    bool bounced;    /* the connection is on its way through the MPM: nothing of it or r may be touched */
-    bool body_waits; /* the exchange waits for more of the body */
+    bool bounced;         /* the connection is on its way through the MPM: nothing of it or r may be touched */
+    bool body_waits;      /* the exchange waits for more of the body */
     pp_time_t body_until; /* ... at most until this moment; 0: not now */
-    bool done;       /* ended while bounced, with `err` */
+    bool done;            /* ended while bounced, with `err` */
     pp_err_t err;
 } pp_forward_t;
 

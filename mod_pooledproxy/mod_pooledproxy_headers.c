@@ -243,8 +243,7 @@ static void put_via(head_writer_t *w)
 
     if (name == r->hostname)
         name = r->server->server_hostname;
-    put_list(w, "Via: ", w->via,
-             apr_pstrcat(r->pool, http_version(r), " ", name, NULL));
+    put_list(w, "Via: ", w->via, apr_pstrcat(r->pool, http_version(r), " ", name, NULL));
 }
 
 static void put_x_forwarded(head_writer_t *w)
@@ -321,8 +320,8 @@ static void put_framing(head_writer_t *w, pp_request_body_t body, apr_off_t leng
 /* The client's waiting for 100 Continue is passed on unless somebody has answered it or taken the field away. */
 static void put_expect(head_writer_t *w, pp_request_body_t body, pp_request_head_t *head)
 {
-    head->expect_continue = body != PP_REQUEST_BODY_NONE && w->expects_continue && w->r->expecting_100 &&
-                            w->r->proto_num >= HTTP_VERSION(1, 1);
+    head->expect_continue =
+        body != PP_REQUEST_BODY_NONE && w->expects_continue && w->r->expecting_100 && w->r->proto_num >= HTTP_VERSION(1, 1);
     if (head->expect_continue)
         PUT(w, "Expect: 100-continue\r\n");
 }

@@ -233,7 +233,7 @@ typedef struct revoke_t {
 
 static void lease_revoke(pp_lease_t *lease)
 {
-    revoke_t revoke = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false };
+    revoke_t revoke = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
     lease->revoke = &revoke;
     lease->revoke_task.run = on_revoke_task;

@@ -18,28 +18,29 @@
 
 /* What a connection that the loop gave back is to go on with on a worker. */
 typedef enum pp_next_t {
-    PP_NEXT_HOOKS,   /* nothing of ours: run the process_connection hooks (read a request) */
-    PP_NEXT_LINGER,  /* close */
+    PP_NEXT_HOOKS,     /* nothing of ours: run the process_connection hooks (read a request) */
+    PP_NEXT_LINGER,    /* close */
     PP_NEXT_KEEPALIVE, /* the request is done: wait for the next one as usual */
-    PP_NEXT_RENEW,   /* lease again at once: the MPM's Timeout must not run out */
-    PP_NEXT_PROCESS, /* lease->r is read: process it */
-    PP_NEXT_INVOKE,  /* lease->r is processed: invoke its handler */
-    PP_NEXT_FORWARD, /* lease->work is ready to be forwarded, but not by a loop */
-    PP_NEXT_DELIVER, /* the response goes through filters that may block */
-    PP_NEXT_DIE      /* lease->r is answered with the error lease->die_status */
+    PP_NEXT_RENEW,     /* lease again at once: the MPM's Timeout must not run out */
+    PP_NEXT_PROCESS,   /* lease->r is read: process it */
+    PP_NEXT_INVOKE,    /* lease->r is processed: invoke its handler */
+    PP_NEXT_FORWARD,   /* lease->work is ready to be forwarded, but not by a loop */
+    PP_NEXT_DELIVER,   /* the response goes through filters that may block */
+    PP_NEXT_DIE        /* lease->r is answered with the error lease->die_status */
 } pp_next_t;
 
 typedef struct pp_lease_t pp_lease_t;
 
 /* What the user of leases does. */
 typedef struct pp_lease_user_t {
-    void (*on_arrive)(pp_lease_t *lease);       /* loop: the connection is here (for the first time, or renewed) */
+    void (*on_arrive)(pp_lease_t *lease);                     /* loop: the connection is here (for the first time, or renewed) */
     void (*on_client)(pp_lease_t *lease, apr_int16_t events); /* loop: the client's socket is ready */
-    void (*on_deadline)(pp_lease_t *lease);     /* loop: the moment set by pooledproxy_lease_deadline() has come */
-    bool (*may_bounce)(pp_lease_t *lease);      /* loop: about to be renewed; from here to on_arrive the connection is not the loop's */
-    void (*on_revoked)(pp_lease_t *lease);      /* loop: the MPM takes the connection back for good; end what runs */
-    void (*on_worker)(pp_lease_t *lease, pp_next_t next); /* worker: do PROCESS, INVOKE, FORWARD, DELIVER, DIE; leaves c->cs->state set */
-    void (*on_lost)(pp_lease_t *lease);         /* worker: the connection is closed while lease->r is unfinished: end it */
+    void (*on_deadline)(pp_lease_t *lease);                   /* loop: the moment set by pooledproxy_lease_deadline() has come */
+    bool (*may_bounce)(pp_lease_t *lease); /* loop: about to be renewed; from here to on_arrive the connection is not the loop's */
+    void (*on_revoked)(pp_lease_t *lease); /* loop: the MPM takes the connection back for good; end what runs */
+    void (*on_worker)(pp_lease_t *lease,
+                      pp_next_t next);  /* worker: do PROCESS, INVOKE, FORWARD, DELIVER, DIE; leaves c->cs->state set */
+    void (*on_lost)(pp_lease_t *lease); /* worker: the connection is closed while lease->r is unfinished: end it */
 } pp_lease_user_t;
 
 struct pp_lease_t {
@@ -54,19 +55,19 @@ struct pp_lease_t {
     int event_fd;
 
     /* The owner's. */
-    request_rec *r;           /* unfinished request, or NULL */
-    void *work;               /* the user's, belongs to r */
-    bool loop_may_read;       /* may the connection's next request be read and run on the loop? */
+    request_rec *r;     /* unfinished request, or NULL */
+    void *work;         /* the user's, belongs to r */
+    bool loop_may_read; /* may the connection's next request be read and run on the loop? */
     pp_next_t next;
     int die_status;
 
     /* The MPM side's. */
-    bool inside;              /* our process_connection hook is on the stack */
-    bool leaving;             /* to be leased when the MPM suspends the connection */
-    bool away;                /* leased */
+    bool inside;  /* our process_connection hook is on the stack */
+    bool leaving; /* to be leased when the MPM suspends the connection */
+    bool away;    /* leased */
 
     /* The loop's. */
-    void *score;              /* ap_sb_handle_t for requests that end on the loop, or NULL */
+    void *score;                     /* ap_sb_handle_t for requests that end on the loop, or NULL */
     APR_RING_ENTRY(pp_lease_t) link; /* all leases that are out on this loop */
     pp_io_t io;
     pp_timer_t renew_timer;
@@ -75,18 +76,18 @@ struct pp_lease_t {
     pp_task_t task;
     pp_task_t revoke_task;
     void *revoke;
-    bool out;                 /* the loop has it */
-    bool departing;           /* given back, but the token is not written yet */
-    bool idle;                /* between two requests, nothing to be written */
-    bool congested;           /* the client's socket is full */
+    bool out;                  /* the loop has it */
+    bool departing;            /* given back, but the token is not written yet */
+    bool idle;                 /* between two requests, nothing to be written */
+    bool congested;            /* the client's socket is full */
     pp_time_t congested_until; /* when the client has taken nothing by then it is given up */
-    bool client_sent;         /* the client has sent more than this request; not looked at before its end */
-    bool stepping, again;     /* see mod_pooledproxy_async.c */
+    bool client_sent;          /* the client has sent more than this request; not looked at before its end */
+    bool stepping, again;      /* see mod_pooledproxy_async.c */
     apr_bucket_brigade *end_brigade;
-    pp_time_t idle_until;     /* KeepAliveTimeout; 0: not idle */
+    pp_time_t idle_until;           /* KeepAliveTimeout; 0: not idle */
     apr_interval_time_t keep_alive; /* KeepAliveTimeout for the last request */
-    const void *last_route;   /* of the last request */
-    const char *last_prefix;  /* the <Location> it was for, or NULL */
+    const void *last_route;         /* of the last request */
+    const char *last_prefix;        /* the <Location> it was for, or NULL */
 };
 
 /* The lease record of a connection, or NULL: it can't be leased. */

@@ -17,26 +17,104 @@ APLOG_USE_MODULE(pooledproxy);
 
 /* Output filters that only compute, by their registered (lower-case) names. mod_ratelimit sleeps, mod_ext_filter runs programs,
  * mod_include and mod_cache do what files and stores take: they are not here on purpose. */
-static const char *const filters_that_compute[] = {
-    "byterange", "content_length", "http_header", "http_outerror", "old_write", "chunk", "deflate", "inflate", "brotli_compress",
-    "bytype:deflate", "bytype:brotli_compress", "bytype:inflate", "substitute", "bytype:substitute", "fixup_headers_out",
-    "fixup_headers_err", "mod_expires", "reqtimeout", "core", "ssl/tls filter", "ssl/tls coalescing filter", "pooledproxy_valve", "reflector",
-    "log_input_output", NULL
-};
+static const char *const filters_that_compute[] = {"byterange",
+                                                   "content_length",
+                                                   "http_header",
+                                                   "http_outerror",
+                                                   "old_write",
+                                                   "chunk",
+                                                   "deflate",
+                                                   "inflate",
+                                                   "brotli_compress",
+                                                   "bytype:deflate",
+                                                   "bytype:brotli_compress",
+                                                   "bytype:inflate",
+                                                   "substitute",
+                                                   "bytype:substitute",
+                                                   "fixup_headers_out",
+                                                   "fixup_headers_err",
+                                                   "mod_expires",
+                                                   "reqtimeout",
+                                                   "core",
+                                                   "ssl/tls filter",
+                                                   "ssl/tls coalescing filter",
+                                                   "pooledproxy_valve",
+                                                   "reflector",
+                                                   "log_input_output",
+                                                   NULL};
 
 /* Modules whose request hooks do no more than compute and look at local files. */
-static const char *const modules_that_compute[] = {
-    "core.c", "http_core.c", "event.c", "worker.c", "prefork.c", "mod_so.c", "mod_unixd.c", "mod_pooledproxy.c", "mod_alias.c", "mod_auth_basic.c", "mod_auth_digest.c",
-    "mod_authn_core.c", "mod_authn_file.c", "mod_authn_anon.c", "mod_authn_socache.c", "mod_authz_core.c", "mod_authz_host.c",
-    "mod_authz_user.c", "mod_authz_groupfile.c", "mod_authz_owner.c", "mod_access_compat.c", "mod_autoindex.c", "mod_deflate.c",
-    "mod_brotli.c", "mod_dir.c", "mod_env.c", "mod_expires.c", "mod_filter.c", "mod_headers.c", "mod_http2.c", "mod_log_config.c",
-    "mod_logio.c", "mod_log_debug.c", "mod_mime.c", "mod_mime_magic.c", "mod_negotiation.c", "mod_proxy.c", "mod_proxy_http.c",
-    "mod_proxy_balancer.c", "mod_ratelimit.c", "mod_remoteip.c", "mod_reqtimeout.c", "mod_rewrite.c", "mod_setenvif.c",
-    "mod_socache_shmcb.c", "mod_ssl.c", "mod_status.c", "mod_info.c", "mod_substitute.c", "mod_unique_id.c", "mod_userdir.c",
-    "mod_usertrack.c", "mod_version.c", "mod_vhost_alias.c", "mod_watchdog.c", "mod_cgi.c", "mod_cgid.c", "mod_actions.c",
-    "mod_allowmethods.c", "mod_include.c", "mod_ext_filter.c", "mod_request.c", "mod_buffer.c", "mod_data.c", "mod_echo.c",
-    "mod_macro.c", "mod_md.c", "mod_speling.c", "mod_dumpio.c", "mod_asis.c", NULL
-};
+static const char *const modules_that_compute[] = {"core.c",
+                                                   "http_core.c",
+                                                   "event.c",
+                                                   "worker.c",
+                                                   "prefork.c",
+                                                   "mod_so.c",
+                                                   "mod_unixd.c",
+                                                   "mod_pooledproxy.c",
+                                                   "mod_alias.c",
+                                                   "mod_auth_basic.c",
+                                                   "mod_auth_digest.c",
+                                                   "mod_authn_core.c",
+                                                   "mod_authn_file.c",
+                                                   "mod_authn_anon.c",
+                                                   "mod_authn_socache.c",
+                                                   "mod_authz_core.c",
+                                                   "mod_authz_host.c",
+                                                   "mod_authz_user.c",
+                                                   "mod_authz_groupfile.c",
+                                                   "mod_authz_owner.c",
+                                                   "mod_access_compat.c",
+                                                   "mod_autoindex.c",
+                                                   "mod_deflate.c",
+                                                   "mod_brotli.c",
+                                                   "mod_dir.c",
+                                                   "mod_env.c",
+                                                   "mod_expires.c",
+                                                   "mod_filter.c",
+                                                   "mod_headers.c",
+                                                   "mod_http2.c",
+                                                   "mod_log_config.c",
+                                                   "mod_logio.c",
+                                                   "mod_log_debug.c",
+                                                   "mod_mime.c",
+                                                   "mod_mime_magic.c",
+                                                   "mod_negotiation.c",
+                                                   "mod_proxy.c",
+                                                   "mod_proxy_http.c",
+                                                   "mod_proxy_balancer.c",
+                                                   "mod_ratelimit.c",
+                                                   "mod_remoteip.c",
+                                                   "mod_reqtimeout.c",
+                                                   "mod_rewrite.c",
+                                                   "mod_setenvif.c",
+                                                   "mod_socache_shmcb.c",
+                                                   "mod_ssl.c",
+                                                   "mod_status.c",
+                                                   "mod_info.c",
+                                                   "mod_substitute.c",
+                                                   "mod_unique_id.c",
+                                                   "mod_userdir.c",
+                                                   "mod_usertrack.c",
+                                                   "mod_version.c",
+                                                   "mod_vhost_alias.c",
+                                                   "mod_watchdog.c",
+                                                   "mod_cgi.c",
+                                                   "mod_cgid.c",
+                                                   "mod_actions.c",
+                                                   "mod_allowmethods.c",
+                                                   "mod_include.c",
+                                                   "mod_ext_filter.c",
+                                                   "mod_request.c",
+                                                   "mod_buffer.c",
+                                                   "mod_data.c",
+                                                   "mod_echo.c",
+                                                   "mod_macro.c",
+                                                   "mod_md.c",
+                                                   "mod_speling.c",
+                                                   "mod_dumpio.c",
+                                                   "mod_asis.c",
+                                                   NULL};
 
 static bool may_read;
 static bool may_log;
@@ -53,14 +131,14 @@ static bool is_listed(const char *name, const char *const *list)
 /* ---- what hooks in ---- */
 
 /* The modules in one phase that are not known; their names are added to `unknown`. */
-#define SURVEY(phase)                                                                                   \
-    static void survey_##phase(apr_array_header_t *unknown)                                             \
-    {                                                                                                   \
-        const apr_array_header_t *links = ap_hook_get_##phase();                                        \
-        const ap_LINK_##phase##_t *link = links ? (const ap_LINK_##phase##_t *)links->elts : NULL;      \
-        for (int i = 0; links && i < links->nelts; i++)                                                 \
-            if (!is_listed(link[i].szName, modules_that_compute))                                       \
-                APR_ARRAY_PUSH(unknown, const char *) = link[i].szName;                                 \
+#define SURVEY(phase)                                                                              \
+    static void survey_##phase(apr_array_header_t *unknown)                                        \
+    {                                                                                              \
+        const apr_array_header_t *links = ap_hook_get_##phase();                                   \
+        const ap_LINK_##phase##_t *link = links ? (const ap_LINK_##phase##_t *)links->elts : NULL; \
+        for (int i = 0; links && i < links->nelts; i++)                                            \
+            if (!is_listed(link[i].szName, modules_that_compute))                                  \
+                APR_ARRAY_PUSH(unknown, const char *) = link[i].szName;                            \
     }
 SURVEY(pre_read_request)
 SURVEY(post_read_request)
@@ -111,12 +189,12 @@ typedef struct blocking_directive_t {
 
 /* ErrorDocument: for what is found wrong while a request is read httpd runs the request for its document at once. */
 static const blocking_directive_t blocking_directives[] = {
-    { "RewriteMap", "prg:" },        { "RewriteMap", "dbd:" },         { "RewriteMap", "fastdbd:" }, { "HostnameLookups", NULL },
-    { "Require", "host " },          { "Require", "forward-dns" },     { "Require", "dbd" },         { "Require", "ldap" },
-    { "IdentityCheck", NULL },       { "AuthzProviderAlias", "" },     { "Allow", "from" },          { "Deny", "from" },
-    { "SSLVerifyClient", "require" }, { "SSLVerifyClient", "optional" }, { "UseCanonicalName", "DNS" },
-    { "ErrorDocument", "400 /" },    { "ErrorDocument", "414 /" },     { "ErrorDocument", "417 /" }, { "ErrorDocument", "421 /" },
-    { "ErrorDocument", "501 /" },    { "ErrorDocument", "505 /" },
+    {"RewriteMap", "prg:"},         {"RewriteMap", "dbd:"},          {"RewriteMap", "fastdbd:"},  {"HostnameLookups", NULL},
+    {"Require", "host "},           {"Require", "forward-dns"},      {"Require", "dbd"},          {"Require", "ldap"},
+    {"IdentityCheck", NULL},        {"AuthzProviderAlias", ""},      {"Allow", "from"},           {"Deny", "from"},
+    {"SSLVerifyClient", "require"}, {"SSLVerifyClient", "optional"}, {"UseCanonicalName", "DNS"}, {"ErrorDocument", "400 /"},
+    {"ErrorDocument", "414 /"},     {"ErrorDocument", "417 /"},      {"ErrorDocument", "421 /"},  {"ErrorDocument", "501 /"},
+    {"ErrorDocument", "505 /"},
 };
 
 static const char *blocking_directive(const ap_directive_t *directive)
@@ -229,5 +307,6 @@ bool pooledproxy_safety_may_die(request_rec *r)
     const core_dir_config *dir = ap_get_core_module_config(r->per_dir_config);
     const core_request_config *request = ap_get_core_module_config(r->request_config);
 
-    return !has_body(r) && !dir->response_code_exprs && !(request && request->response_code_strings) && pooledproxy_safety_may_write(r);
+    return !has_body(r) && !dir->response_code_exprs && !(request && request->response_code_strings) &&
+           pooledproxy_safety_may_write(r);
 }

@@ -40,8 +40,8 @@ static const char *json_escape(apr_pool_t *p, const char *s)
 
 static void json_pool(request_rec *r, const pp_pool_def_t *pool, const int64_t *numbers)
 {
-    ap_rprintf(r, "%s\n  {\"name\": \"%s\", \"size\": %d, \"host_limit\": %d", pool->index ? "," : "", json_escape(r->pool, pool->name),
-               pool->policy.size, pool->policy.host_limit);
+    ap_rprintf(r, "%s\n  {\"name\": \"%s\", \"size\": %d, \"host_limit\": %d", pool->index ? "," : "",
+               json_escape(r->pool, pool->name), pool->policy.size, pool->policy.host_limit);
     for (unsigned row = 0; row < pp_stat_row_count; row++)
         ap_rprintf(r, ", \"%s\": %" APR_INT64_T_FMT, pp_stat_rows[row].name, (apr_int64_t)numbers[row]);
     ap_rputs("}", r);

@@ -15,12 +15,12 @@
 typedef struct pp_valve_t {
     conn_rec *c;
     ap_filter_t *filter;
-    bool on_loop;               /* set and cleared by the lease */
-    apr_bucket_brigade *held;   /* not yet given to the core */
-    apr_pool_t *held_pool;      /* what is held was set aside here */
-    apr_bucket_brigade *piece;  /* scratch */
-    apr_size_t limit;           /* most bytes in memory that the core may have without blocking */
-    apr_size_t given;           /* bytes given to the core since it was last known to have none */
+    bool on_loop;              /* set and cleared by the lease */
+    apr_bucket_brigade *held;  /* not yet given to the core */
+    apr_pool_t *held_pool;     /* what is held was set aside here */
+    apr_bucket_brigade *piece; /* scratch */
+    apr_size_t limit;          /* most bytes in memory that the core may have without blocking */
+    apr_size_t given;          /* bytes given to the core since it was last known to have none */
 } pp_valve_t;
 
 #define PP_VALVE_IN "pooledproxy_valve_in" /* the input filter's name */

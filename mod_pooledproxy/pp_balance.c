@@ -5,8 +5,8 @@
 #include <string.h>
 
 typedef struct slot_t {
-    uint64_t id;   /* hash of the server's key: stable over restarts and configurations */
-    int current;   /* smooth round robin's running weight */
+    uint64_t id; /* hash of the server's key: stable over restarts and configurations */
+    int current; /* smooth round robin's running weight */
     int in_flight;
 } slot_t;
 

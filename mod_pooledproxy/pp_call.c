@@ -144,7 +144,8 @@ static void head_for_server(pp_call_t *call)
     if (head->host.len) {
         at = (char *)memcpy(at, head->bytes + path_end, head->host.offset - path_end) + (head->host.offset - path_end);
         at = (char *)memcpy(at, call->server->authority, host_len) + host_len;
-    } else {
+    }
+    else {
         host_end = path_end;
     }
     at = (char *)memcpy(at, head->bytes + host_end, head->len - host_end) + (head->len - host_end);
@@ -189,7 +190,7 @@ static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t er
 static void checkout_begin(pp_call_t *call)
 {
     const pp_server_t *server = call->server;
-    pp_target_t target = { server->key, server->host, server->port, server->unix_path, server->limit };
+    pp_target_t target = {server->key, server->host, server->port, server->unix_path, server->limit};
     pp_conn_t *conn;
     pp_err_t err;
     apr_status_t status;
@@ -232,7 +233,7 @@ static void attempt_begin(pp_call_t *call, pp_err_t last_err)
 
 static void call_stop(pp_call_t *call, pp_err_t err, pp_close_t reason)
 {
-    pp_exchange_end_t end = { err, false, reason };
+    pp_exchange_end_t end = {err, false, reason};
 
     note_first_byte(call);
     pp_pool_cancel(&call->checkout);

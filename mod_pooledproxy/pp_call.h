@@ -33,18 +33,18 @@ struct pp_call_t {
     void *front_self;
     void (*on_done)(pp_call_t *call, pp_err_t err); /* last of all; may end the call's memory */
     const pp_upstream_t *upstream;
-    uint64_t hash;            /* for hash balancing */
+    uint64_t hash; /* for hash balancing */
     pp_timeouts_t timeouts;
     pp_call_head_t head;
-    pp_request_t request;     /* has_body, chunked, expect_continue, kind */
-    bool idempotent;          /* RFC 9110 section 9.2.2 */
+    pp_request_t request; /* has_body, chunked, expect_continue, kind */
+    bool idempotent;      /* RFC 9110 section 9.2.2 */
 
     /* The outcome, growing; complete in on_done. */
     const pp_server_t *server; /* the last one tried, or NULL */
     pp_err_t err;
     int attempts;
-    bool reused;              /* the last attempt's connection had served before */
-    const char *why_new;      /* when not */
+    bool reused;                                             /* the last attempt's connection had served before */
+    const char *why_new;                                     /* when not */
     pp_time_t began, t_pool, t_dns, t_connect, t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
 
     /* The call's own. */

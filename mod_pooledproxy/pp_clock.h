@@ -7,8 +7,8 @@
 /* Microseconds since some fixed moment; never goes back. 0 means "never" wherever a moment is optional. */
 typedef int64_t pp_time_t;
 
-#define PP_MSEC(n) ((pp_time_t)(n) * 1000)
-#define PP_SEC(n) ((pp_time_t)(n) * 1000000)
+#define PP_MSEC(n) ((pp_time_t)(n)*1000)
+#define PP_SEC(n) ((pp_time_t)(n)*1000000)
 
 /* Now, read from the clock (clock_gettime(2), CLOCK_MONOTONIC; no system call on Linux). */
 pp_time_t pp_clock_now(void);

@@ -133,7 +133,7 @@ apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
 
 apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)
 {
-    struct msghdr msg = { .msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)nvec };
+    struct msghdr msg = {.msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)nvec};
     ssize_t n;
 
     do

@@ -23,14 +23,14 @@ struct pp_conn_t {
     /* The pool's. */
     APR_RING_ENTRY(pp_conn_t) link;
     struct pp_host_t *host;
-    int state;              /* pp_conn_state_t of pp_pool.c */
-    int requests;           /* served, the present one included */
-    pp_time_t opened_at;    /* connect(2) was called */
+    int state;           /* pp_conn_state_t of pp_pool.c */
+    int requests;        /* served, the present one included */
+    pp_time_t opened_at; /* connect(2) was called */
     pp_timer_t idle_timer;
-    pp_time_t keep_for;     /* microseconds the peer says it keeps an idle connection; 0: it said nothing */
+    pp_time_t keep_for; /* microseconds the peer says it keeps an idle connection; 0: it said nothing */
 
     /* pp_conn's own. */
-    unsigned id;            /* for the log: unique in its loop */
+    unsigned id; /* for the log: unique in its loop */
     int fd;
     pp_loop_t *loop;
     pp_io_t io;

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 static const pp_err_row_t rows[PP_ERR_COUNT] = {
-    { "ok", "-", 200, "-", "no error" },
-#define PP_ERR(name, phase, http, proxy_status, text) { #name, #phase, http, proxy_status, text },
+    {"ok", "-", 200, "-", "no error"},
+#define PP_ERR(name, phase, http, proxy_status, text) {#name, #phase, http, proxy_status, text},
 #include "pp_err.def"
 #undef PP_ERR
 };

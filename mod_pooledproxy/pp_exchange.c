@@ -202,7 +202,8 @@ static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool draine
         if (resp.status >= 200 || resp.framing == PP_FRAMING_TUNNEL) {
             if (!take_final(x, &resp))
                 return false;
-        } else if (!take_interim(x, &resp)) {
+        }
+        else if (!take_interim(x, &resp)) {
             return false;
         }
     }
@@ -244,7 +245,7 @@ static bool recv_step(pp_exchange_t *x)
     }
     if (!x->head_seen)
         return buf != pp_loop_scratch(x->conn->loop) ? take_heads(x, x->held, x->held_len + len, drained)
-                                                      : take_heads(x, buf, len, drained);
+                                                     : take_heads(x, buf, len, drained);
     x->alarm = x->alarm == ALARM_READ ? ALARM_NONE : x->alarm;
     pp_exchange_alarm(x);
     return (x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) && batch_end(x, drained);
@@ -274,9 +275,8 @@ static void on_exchange_event(pp_conn_t *conn, apr_int16_t events)
 
 static void on_exchange_alarm(pp_conn_t *conn)
 {
-    static const pp_err_t errors[] = { [ALARM_WRITE] = PP_ERR_write_timeout,
-                                       [ALARM_FIRST_BYTE] = PP_ERR_first_byte_timeout,
-                                       [ALARM_READ] = PP_ERR_read_timeout };
+    static const pp_err_t errors[] = {
+        [ALARM_WRITE] = PP_ERR_write_timeout, [ALARM_FIRST_BYTE] = PP_ERR_first_byte_timeout, [ALARM_READ] = PP_ERR_read_timeout};
     pp_exchange_t *x = conn->holder;
 
     assert(x->alarm != ALARM_NONE);

@@ -38,15 +38,15 @@ typedef struct pp_request_t {
     const char *head; /* whole, with the empty line */
     size_t head_len;
     bool has_body;
-    bool chunked;     /* the body goes in chunks */
+    bool chunked;         /* the body goes in chunks */
     bool expect_continue; /* the body waits for 100, or a second */
     pp_h1_request_kind_t kind;
 } pp_request_t;
 
 /* How an exchange ended. */
 typedef struct pp_exchange_end_t {
-    pp_err_t err;           /* PP_OK: the response is whole */
-    bool reusable;          /* the connection may serve another request */
+    pp_err_t err;            /* PP_OK: the response is whole */
+    bool reusable;           /* the connection may serve another request */
     pp_close_t close_reason; /* when it may not */
 } pp_exchange_end_t;
 
@@ -60,31 +60,31 @@ struct pp_exchange_t {
     bool reused; /* the connection has served before: decides between stale and closed_no_answer */
 
     /* To be read by the user. */
-    bool body_touched;     /* body_read was called: the request can't be sent again from its parts */
-    bool head_seen;        /* on_head was called */
-    bool any_byte;         /* a byte of an answer came */
-    size_t sent;           /* bytes of the request written */
+    bool body_touched; /* body_read was called: the request can't be sent again from its parts */
+    bool head_seen;    /* on_head was called */
+    bool any_byte;     /* a byte of an answer came */
+    size_t sent;       /* bytes of the request written */
     pp_time_t first_byte_at;
 
     /* The exchange's own. */
     pp_conn_t *conn;
-    pp_err_t fail;         /* what a callback asked it to end with */
-    int alarm;             /* which time-out rules now */
-    pp_time_t read_left;   /* while paused: what was left of the time-out of reading; 0: it did not rule */
+    pp_err_t fail;       /* what a callback asked it to end with */
+    int alarm;           /* which time-out rules now */
+    pp_time_t read_left; /* while paused: what was left of the time-out of reading; 0: it did not rule */
     bool paused;
-    bool expect_hold;      /* the body waits for 100 */
-    bool body_waits;       /* body_read said APR_EAGAIN */
-    bool body_done;        /* body_read said APR_EOF, or there is none */
-    bool send_yields;      /* there is more to send, in the next round */
-    bool send_dead;        /* the server takes no more; it may have answered */
-    bool server_keeps;     /* the response allows another request */
+    bool expect_hold;  /* the body waits for 100 */
+    bool body_waits;   /* body_read said APR_EAGAIN */
+    bool body_done;    /* body_read said APR_EOF, or there is none */
+    bool send_yields;  /* there is more to send, in the next round */
+    bool send_dead;    /* the server takes no more; it may have answered */
+    bool server_keeps; /* the response allows another request */
     bool tunnel;
-    bool past_end;         /* bytes came behind the response */
+    bool past_end; /* bytes came behind the response */
     int ninterim;
-    struct iovec out[4];   /* still to be written: head, chunk head, data, chunk end */
+    struct iovec out[4]; /* still to be written: head, chunk head, data, chunk end */
     char chunk_head[PP_H1_CHUNK_HEAD_MAX];
     pp_h1_body_t body;
-    char *held;            /* an incomplete head; malloc'ed */
+    char *held; /* an incomplete head; malloc'ed */
     size_t held_len;
 };
 

@@ -2,7 +2,7 @@
 #include "pp_exchange_own.h"
 
 #define SEND_AT_ONCE (256 * 1024) /* a fast client of a fast server must not keep the loop from everybody else */
-#define EXPECT_WAIT PP_SEC(1) /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
+#define EXPECT_WAIT PP_SEC(1)     /* how long a body waits for 100 from a server that may not know it: RFC 9110 section 10.1.1 */
 
 static bool has_unsent(const pp_exchange_t *x)
 {

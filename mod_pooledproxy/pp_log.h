@@ -17,9 +17,9 @@ extern int pp_log_level;
 
 void pp_log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define pp_log(lvl, ...)                  \
-    do {                                  \
-        if (pp_log_is(lvl))               \
+#define pp_log(lvl, ...)                   \
+    do {                                   \
+        if (pp_log_is(lvl))                \
             pp_log_line(lvl, __VA_ARGS__); \
     } while (0)
 

@@ -45,7 +45,7 @@ struct pp_loop_t {
     bool in_round;
     bool in_timers;
     pp_time_t now;
-    apr_skiplist *timers;         /* pp_timer_t, by (queued, address) */
+    apr_skiplist *timers; /* pp_timer_t, by (queued, address) */
 };
 
 /* The loop whose thread this is. */

@@ -14,7 +14,7 @@ static void on_unused_timer(pp_conn_t *conn);
 
 /* ---- accounting: the only place where a state changes ---- */
 
-static const char *const state_names[] = { "CONNECTING", "BUSY", "IDLE", "CLOSED" };
+static const char *const state_names[] = {"CONNECTING", "BUSY", "IDLE", "CLOSED"};
 
 static void state_count(pp_host_t *host, int state, int n)
 {

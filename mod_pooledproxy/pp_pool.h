@@ -18,8 +18,8 @@ typedef struct pp_pool_t pp_pool_t;
 
 /* Where a connection shall lead. Strings are copied when the pool meets the host for the first time. */
 typedef struct pp_target_t {
-    const char *key;       /* equal keys: connections are interchangeable */
-    const char *host;      /* name or address */
+    const char *key;  /* equal keys: connections are interchangeable */
+    const char *host; /* name or address */
     int port;
     const char *unix_path; /* NULL: TCP */
     int limit;             /* most connections; 0: the policy's host_limit */
@@ -35,8 +35,8 @@ struct pp_checkout_t {
 
     /* The answer, valid in the callback and after APR_SUCCESS. */
     bool reused;
-    const char *why_new;       /* when not reused: "no_idle", "keepalive_off", "fresh" */
-    pp_time_t dns_time;        /* microseconds the connection's name lookup and connecting took; 0 when reused */
+    const char *why_new; /* when not reused: "no_idle", "keepalive_off", "fresh" */
+    pp_time_t dns_time;  /* microseconds the connection's name lookup and connecting took; 0 when reused */
     pp_time_t connect_time;
 
     /* The pool's. */
@@ -45,7 +45,7 @@ struct pp_checkout_t {
     pp_pool_t *pool;
     pp_timer_t timer;
     bool waiting;
-    bool served;               /* a connection is being opened on its behalf: the timer is for connect_timeout, not wait_until */
+    bool served; /* a connection is being opened on its behalf: the timer is for connect_timeout, not wait_until */
 };
 
 /* Makes an empty pool; it ends with `p`. `stats` is written by this pool only. `policy` and `name` are kept by reference. */

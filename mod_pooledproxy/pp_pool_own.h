@@ -22,9 +22,9 @@ typedef struct pp_host_t {
     apr_pool_t *memory;
     APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
     int nidle, nbusy, nconnecting;
-    int nwaiting; /* its checkouts in pool->waiters */
-    int nserved;  /* of those, how many have an opening on their behalf */
-    int nresolving; /* of the connecting, how many wait for the name's addresses */
+    int nwaiting;       /* its checkouts in pool->waiters */
+    int nserved;        /* of those, how many have an opening on their behalf */
+    int nresolving;     /* of the connecting, how many wait for the name's addresses */
     unsigned next_addr; /* round robin over the name's addresses */
 } pp_host_t;
 
@@ -35,9 +35,9 @@ struct pp_pool_t {
     const pp_pool_policy_t *policy;
     pp_stats_t *stats;
     apr_pool_t *memory;
-    apr_hash_t *hosts; /* key -> pp_host_t */
+    apr_hash_t *hosts;                                      /* key -> pp_host_t */
     APR_RING_HEAD(pp_waiter_ring_t, pp_checkout_t) waiters; /* first come first */
-    int ntotal; /* busy + idle + connecting */
+    int ntotal;                                             /* busy + idle + connecting */
     int nwaiting, nserved;
     bool draining;
 };

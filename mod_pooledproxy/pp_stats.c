@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 const pp_stat_row_t pp_stat_rows[] = {
-#define PP_GAUGE(name, text) { #name, text, PP_STAT_GAUGE, offsetof(pp_stats_t, name) },
-#define PP_COUNTER(name, text) { #name, text, PP_STAT_COUNTER, offsetof(pp_stats_t, name) },
+#define PP_GAUGE(name, text) {#name, text, PP_STAT_GAUGE, offsetof(pp_stats_t, name)},
+#define PP_COUNTER(name, text) {#name, text, PP_STAT_COUNTER, offsetof(pp_stats_t, name)},
 #define PP_CLOSE(name, text) \
-    { "conn_closed_" #name, text, PP_STAT_CLOSE, offsetof(pp_stats_t, conn_closed) + PP_CLOSE_##name * sizeof(pp_number_t) },
+    {"conn_closed_" #name, text, PP_STAT_CLOSE, offsetof(pp_stats_t, conn_closed) + PP_CLOSE_##name * sizeof(pp_number_t)},
 #include "pp_stats.def"
 };
 const unsigned pp_stat_row_count = sizeof(pp_stat_rows) / sizeof(pp_stat_rows[0]);
@@ -15,7 +15,7 @@ const unsigned pp_stat_row_count = sizeof(pp_stat_rows) / sizeof(pp_stat_rows[0]
 static const struct {
     const char *name, *text;
 } close_rows[] = {
-#define PP_CLOSE(name, text) { #name, text },
+#define PP_CLOSE(name, text) {#name, text},
 #include "pp_stats.def"
 };
 

@@ -161,8 +161,8 @@ static void begin_with(void (*open_first)(server_t *), void (*open_second)(serve
     open_first(&servers[0]);
     open_second(&servers[1]);
     pool_def = (pp_pool_def_t){.name = "test"};
-    pool_def.policy = (pp_pool_policy_t){
-        .size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(3600), .max_connecting = 10, .queue = 10};
+    pool_def.policy =
+        (pp_pool_policy_t){.size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(3600), .max_connecting = 10, .queue = 10};
     one = upstream_of(1, -1);
     two = upstream_of(2, 0);
     memset(&stats, 0, sizeof(stats));

@@ -44,14 +44,14 @@ static DRIVE_UNUSED void drive_rounds(pp_loop_t *loop, int n)
 }
 
 /* Rounds until the condition holds, for a few seconds at most; whether it does. */
-#define drive_until(loop, condition)                                                                                                 \
-    ({                                                                                                                               \
-        bool drive_done_ = (condition);                                                                                              \
-        for (int drive_i_ = 0; drive_i_ < 3000 && !drive_done_; drive_i_++) {                                                        \
-            pp_loop_round(loop, drive_i_ < 20 ? 0 : PP_MSEC(1));                                                                     \
-            drive_done_ = (condition);                                                                                               \
-        }                                                                                                                            \
-        drive_done_;                                                                                                                 \
+#define drive_until(loop, condition)                                          \
+    ({                                                                        \
+        bool drive_done_ = (condition);                                       \
+        for (int drive_i_ = 0; drive_i_ < 3000 && !drive_done_; drive_i_++) { \
+            pp_loop_round(loop, drive_i_ < 20 ? 0 : PP_MSEC(1));              \
+            drive_done_ = (condition);                                        \
+        }                                                                     \
+        drive_done_;                                                          \
     })
 
 /* The clock stands from now on (the first time), or goes on by so much at once. */

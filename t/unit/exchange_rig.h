@@ -14,22 +14,22 @@ enum { NOWHERE, IN_BODY_READ, IN_INTERIM, IN_HEAD, IN_DATA, IN_BATCH, IN_TRAILER
 
 /* What the front has been told, and how it behaves. */
 typedef struct front_t {
-    char said[512];     /* "103 200 {X-Sum: abc}" */
-    char body[512];     /* how the response's body begins */
-    size_t received;    /* of it in all */
-    uint64_t sum;       /* over all of it */
+    char said[512];  /* "103 200 {X-Sum: abc}" */
+    char body[512];  /* how the response's body begins */
+    size_t received; /* of it in all */
+    uint64_t sum;    /* over all of it */
     int batches, drained, reads;
     bool ended;
     pp_exchange_end_t end;
     /* its request's body */
     const char *data;
     size_t len, at;
-    size_t given;       /* so much of it there is by now */
-    size_t piece;       /* most at a time; 0: all */
-    pp_err_t body_err;  /* instead of the end of it */
+    size_t given;      /* so much of it there is by now */
+    size_t piece;      /* most at a time; 0: all */
+    pp_err_t body_err; /* instead of the end of it */
     /* what it does */
     int fails_in, pauses_in;
-    bool server_reads;  /* the server reads whenever the front is asked for more */
+    bool server_reads; /* the server reads whenever the front is asked for more */
 } front_t;
 
 static apr_pool_t *memory;

@@ -18,8 +18,8 @@ static pp_pool_policy_t policy;
 /* A pool that allows much; a test changes `policy` as it likes. */
 static void begin(void)
 {
-    policy = (pp_pool_policy_t){
-        .size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(60), .max_connecting = 10, .queue = 10};
+    policy =
+        (pp_pool_policy_t){.size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(60), .max_connecting = 10, .queue = 10};
     memset(&stats, 0, sizeof(stats));
     server_open(&server);
     server_open_unix(&other);
@@ -56,11 +56,11 @@ typedef struct asker_t {
     pp_checkout_t checkout;
     pp_conn_t *conn;
     pp_err_t err;
-    int called;                 /* callbacks that came */
-    int order;                  /* the how manieth to be answered of all */
-    bool closes;                /* discards what it gets at once */
-    struct asker_t *cancels;    /* in its callback */
-    apr_int16_t events;         /* on its connection */
+    int called;              /* callbacks that came */
+    int order;               /* the how manieth to be answered of all */
+    bool closes;             /* discards what it gets at once */
+    struct asker_t *cancels; /* in its callback */
+    apr_int16_t events;      /* on its connection */
 } asker_t;
 
 static int answered;

@@ -19,19 +19,19 @@
 
 typedef struct server_t {
     int fd;
-    int port;         /* 0: a unix socket */
-    char path[64];    /* "": TCP */
+    int port;      /* 0: a unix socket */
+    char path[64]; /* "": TCP */
     struct sockaddr_storage addr;
     socklen_t addr_len;
 } server_t;
 
 /* One accepted connection. */
 typedef struct peer_t {
-    int fd;      /* -1: closed here */
-    bool eof;    /* the client has closed its side */
-    size_t len;  /* bytes received and not yet forgotten */
+    int fd;     /* -1: closed here */
+    bool eof;   /* the client has closed its side */
+    size_t len; /* bytes received and not yet forgotten */
     size_t size;
-    char *in;    /* those, with a NUL behind */
+    char *in; /* those, with a NUL behind */
 } peer_t;
 
 static void server_bind(server_t *server)

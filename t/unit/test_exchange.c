@@ -7,7 +7,8 @@
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n\r\n"
 #define HELLO "Content-Length: 5\r\n\r\nhello"
-#define I8 "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+#define I8 \
+    "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
 
 /* ---- responses ---- */
 
@@ -173,7 +174,8 @@ static void test_bodies(void)
     give(7);
     byte_by_byte = false;
     ok(drive_until(loop, peer_has(&peer, "0\r\n\r\n")), "a chunked body, written byte by byte");
-    is_str(peer_take(&peer), POST "3\r\nhel\r\n2\r\nlo\r\n3\r\n, w\r\n3\r\norl\r\n1\r\nd\r\n0\r\n\r\n", "... in the pieces it came in");
+    is_str(peer_take(&peer), POST "3\r\nhel\r\n2\r\nlo\r\n3\r\n, w\r\n3\r\norl\r\n1\r\nd\r\n0\r\n\r\n",
+           "... in the pieces it came in");
     peer_send(&peer, OK HELLO);
     is_str(outcome_at_end(), "200 [hello] ok reusable", "... then the response is read");
     done();

@@ -98,8 +98,8 @@ static void test_answer_before_reset(server_t *to, const char *name)
     drive_rounds(loop, 3);
     peer_send(&peer, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
     peer_close(&peer);
-    is_str(outcome_at_end(), "413 [hello] ok server_says_close", "an answer and a reset while the body is sent: the answer counts (%s)",
-           name);
+    is_str(outcome_at_end(), "413 [hello] ok server_says_close",
+           "an answer and a reset while the body is sent: the answer counts (%s)", name);
     done();
 }
 
@@ -276,7 +276,8 @@ static void test_fail(void)
         front.fails_in = rows[i].where;
         start();
         if (!front.ended)
-            peer_send(&peer, "HTTP/1.1 103 Early Hints\r\n\r\n" OK "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n");
+            peer_send(&peer, "HTTP/1.1 103 Early Hints\r\n\r\n" OK
+                             "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n");
         is_str(outcome_at_end(), rows[i].outcome, "failed in %s", rows[i].name);
         is_int(front.batches, 0, "... nothing more is told");
         done();
@@ -301,8 +302,8 @@ static void test_fail(void)
 
 static void test_abandon(void)
 {
-    static const char *const sent[] = {"", OK, OK "Content-Length: 9\r\n\r\nhello", OK "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n",
-                                       OK HELLO};
+    static const char *const sent[] = {"", OK, OK "Content-Length: 9\r\n\r\nhello",
+                                       OK "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n", OK HELLO};
 
     for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
         prepare();

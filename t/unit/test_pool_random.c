@@ -119,7 +119,8 @@ static void check_order(const player_t *served)
     if (served->asker.checkout.reused)
         return;
     for (int i = 0; i < ASKERS; i++)
-        hold(!is_waiting(&players[i]) || players[i].host != served->host || players[i].ticket > served->ticket, "first come first served");
+        hold(!is_waiting(&players[i]) || players[i].host != served->host || players[i].ticket > served->ticket,
+             "first come first served");
 }
 
 /* ---- what is done ---- */
