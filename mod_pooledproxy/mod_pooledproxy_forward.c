@@ -241,7 +241,13 @@ apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, c
 
 /* ---- the response ---- */
 
-/* 101: the head goes out as it is, and from then on r is only bytes (RFC 9110 section 7.8). */
+static int put_field(void *bb, const char *name, const char *value)
+{
+    apr_brigade_putstrs(bb, NULL, NULL, name, ": ", value, CRLF, NULL);
+    return 1;
+}
+
+/* 101: its head goes out at once, and from then on r is only bytes (RFC 9110 section 7.8). */
 static void tunnel_begin(pp_forward_t *fw, const pp_h1_response_t *resp)
 {
     request_rec *r = fw->r;
@@ -249,17 +255,14 @@ static void tunnel_begin(pp_forward_t *fw, const pp_h1_response_t *resp)
 
     fw->tunnel = true;
     fw->in_eof = false;
-    r->status = resp->status;
+    pooledproxy_response_head(r, fw->match, fw->call.server, resp);
     c->keepalive = AP_CONN_CLOSE;
     ap_remove_input_filter_byhandle(c->input_filters, "reqtimeout");
     r->input_filters = r->proto_input_filters = c->input_filters;
     r->output_filters = r->proto_output_filters = c->output_filters;
-    apr_brigade_puts(fw->out, NULL, NULL, apr_psprintf(r->pool, "HTTP/1.1 101 %.*s\r\n", (int)resp->reason_len, resp->reason));
-    for (uint32_t i = 0; i < resp->nfields; i++) {
-        const pp_field_t *f = &resp->fields[i];
-        apr_brigade_printf(fw->out, NULL, NULL, "%.*s: %.*s\r\n", (int)f->name_len, f->name, (int)f->value_len, f->value);
-    }
-    apr_brigade_puts(fw->out, NULL, NULL, "\r\n");
+    apr_brigade_putstrs(fw->out, NULL, NULL, "HTTP/1.1 ", r->status_line, CRLF, NULL);
+    apr_table_do(put_field, fw->out, r->headers_out, NULL);
+    apr_brigade_puts(fw->out, NULL, NULL, CRLF);
 }
 
 /* Has the client sent its whole body, and was it read? */

@@ -336,7 +336,8 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
     pp_host_t *host = host_get(pool, target);
 
     assert(!checkout->waiting);
-    pp_stat_add(&pool->stats->requests, 1);
+    if (!checkout->fresh) /* else it has asked before */
+        pp_stat_add(&pool->stats->requests, 1);
     checkout->pool = pool;
     checkout->host = host;
     checkout->served = false;
