@@ -303,3 +303,23 @@ conn_closed_timeout 1
 GET /chat POOLEDPROXY_REASON=read_timeout
 --- error_log
 read_timeout
+
+=== the head of a 101 is made like every other: hop-by-hop fields stay behind, cookies are rewritten
+--- config
+PooledProxyCookiePath /inner /outer
+PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
+--- upstream
+accept
+expect GET /chat
+send_head 101 "Connection: Upgrade, X-Hop\r\nUpgrade: echo\r\nX-Hop: a\r\nKeep-Alive: timeout=5\r\nSet-Cookie: s=1; Path=/inner\r\nX-End: b"
+wait_close
+--- dialog
+request GET /chat "Connection: Upgrade\r\nUpgrade: echo"
+read_head 101
+header Connection: Upgrade
+header Upgrade: echo
+header Set-Cookie: s=1; Path=/outer
+header X-End: b
+no_header X-Hop
+no_header Keep-Alive
+close
