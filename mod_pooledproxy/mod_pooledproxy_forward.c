@@ -14,7 +14,8 @@
 
 APLOG_USE_MODULE(pooledproxy);
 
-#define READ_SIZE (32 * 1024) /* of the request's body at once */
+#define READ_SIZE (64 * 1024)  /* of the request's body at once */
+#define GATHER_MAX (72 * 1024) /* of its buckets in one write: what is read at once, and the rest of a bucket */
 #define WHOLE_MAX (64 * 1024) /* of a body that is taken as a whole */
 
 /* ---- preparing ---- */
@@ -179,6 +180,33 @@ static apr_status_t body_end(pp_forward_t *fw, pp_err_t *err)
     return APR_EGENERAL;
 }
 
+static bool is_in_memory(const pp_forward_t *fw, const apr_bucket *b)
+{
+    return b != APR_BRIGADE_SENTINEL(fw->in) && !APR_BUCKET_IS_METADATA(b) && b->length != (apr_size_t)-1;
+}
+
+/* A body comes from the socket in buckets of 8 KB: several that are there already make one write. False: there is one only. */
+static bool gather(pp_forward_t *fw, const char **data, size_t *len)
+{
+    apr_bucket *b = APR_BRIGADE_FIRST(fw->in);
+    size_t n = 0;
+
+    if (!is_in_memory(fw, b) || !is_in_memory(fw, APR_BUCKET_NEXT(b)))
+        return false;
+    if (!fw->gathered)
+        fw->gathered = apr_palloc(fw->r->pool, GATHER_MAX);
+    while (is_in_memory(fw, b) && b->length <= GATHER_MAX - n && apr_bucket_read(b, data, len, APR_BLOCK_READ) == APR_SUCCESS) {
+        memcpy(fw->gathered + n, *data, *len);
+        n += *len;
+        apr_bucket_delete(b);
+        b = APR_BRIGADE_FIRST(fw->in);
+    }
+    fw->body_seen += (apr_off_t)n;
+    *data = fw->gathered;
+    *len = n;
+    return n > 0;
+}
+
 /* The first data among the buckets read; APR_INCOMPLETE: none there. */
 static apr_status_t read_from_buckets(pp_forward_t *fw, apr_read_type_e block, const char **data, size_t *len, pp_err_t *err)
 {
@@ -187,6 +215,8 @@ static apr_status_t read_from_buckets(pp_forward_t *fw, apr_read_type_e block, c
         apr_status_t status;
         if (APR_BUCKET_IS_EOS(b))
             return body_end(fw, err);
+        if (gather(fw, data, len))
+            return APR_SUCCESS;
         if (!APR_BUCKET_IS_METADATA(b)) {
             status = apr_bucket_read(b, data, len, block);
             if (status != APR_SUCCESS)

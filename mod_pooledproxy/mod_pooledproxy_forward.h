@@ -22,6 +22,7 @@ typedef struct pp_forward_t {
     apr_off_t body_seen;
     apr_bucket_brigade *in; /* read from the client, not yet sent */
     apr_bucket *lent;       /* of `in`: the exchange has its data */
+    char *gathered;         /* copies of several buckets, for one write; NULL: not needed yet */
     bool in_eof;
     int client_status; /* what the client is told when its body was refused (413, 400 ...); 0: not refused */
 
