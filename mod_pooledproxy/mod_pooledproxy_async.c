@@ -138,6 +138,8 @@ static void request_end(pp_lease_t *lease)
     lease->work = NULL;
     if (!bb)
         bb = lease->end_brigade = apr_brigade_create(lease->c->pool, lease->c->bucket_alloc);
+    if (!lease->c->aborted)
+        pooledproxy_next_end_body_time(lease);
     APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_eor_create(lease->c->bucket_alloc, r));
     pooledproxy_client_score(lease, true);
     ap_pass_brigade(lease->c->output_filters, bb);

@@ -79,5 +79,5 @@ bool pooledproxy_client_is_there(pp_lease_t *lease)
 
     lease->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
     apr_brigade_destroy(bb);
-    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status); /* mod_reqtimeout: not asked now */
 }

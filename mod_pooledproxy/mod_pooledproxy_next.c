@@ -83,13 +83,36 @@ static peek_t judge(const char *buf, size_t n)
     return end && !has_field_for_worker(buf, end) ? PEEK_HEAD : PEEK_PART;
 }
 
+/* Where to look for the next request without mod_reqtimeout: for it the time of the last request's body would begin to run. */
+static ap_filter_t *filter_below_timeouts(conn_rec *c)
+{
+    ap_filter_t *f = c->input_filters;
+
+    while (f->next && strcmp(f->frec->name, PP_VALVE_IN) != 0)
+        f = f->next;
+    return f;
+}
+
+void pooledproxy_next_end_body_time(pp_lease_t *lease)
+{
+    conn_rec *c = lease->c;
+
+    if (core_buffer(c))
+        return;
+    for (int i = 0; i < 2; i++) { /* the first one may only end its wait for the first byte of a request that mod_ssl had already */
+        ap_get_brigade(c->input_filters, lease->valve.piece, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+        apr_brigade_cleanup(lease->valve.piece);
+    }
+}
+
 static peek_t peek(pp_lease_t *lease)
 {
     conn_rec *c = lease->c;
     char buf[PEEK_MAX]; /* not the loop's scratch: the end of the last answer may still lie there */
     const apr_bucket_brigade *core = core_buffer(c);
     apr_bucket_brigade *bb = lease->valve.piece; /* empty between two passes: a brigade to use for a moment */
-    apr_status_t status = ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, core ? 1 : PEEK_MAX);
+    apr_status_t status = ap_get_brigade(core ? filter_below_timeouts(c) : c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
+                                         core ? 1 : PEEK_MAX);
     bool empty = APR_BRIGADE_EMPTY(bb);
     size_t n = status == APR_SUCCESS && !empty ? copy_memory(core ? core : bb, buf, sizeof(buf)) : 0;
 

@@ -14,6 +14,10 @@ typedef enum pp_read_t {
 /* Notes what decides about the next request's place: to be called for each forwarded request. */
 void pooledproxy_next_remember(pp_lease_t *lease, const pp_forward_t *fw);
 
+/* Loop, before the EOR bucket of a request: over TLS the next request is looked for through mod_reqtimeout, which must not take the wait
+ * for it as the wait for a body. It forgets its time for a body with the EOR bucket, once that time has begun. */
+void pooledproxy_next_end_body_time(pp_lease_t *lease);
+
 /* Loop: reads the next request if its whole head is there. */
 pp_read_t pooledproxy_next_read(pp_lease_t *lease, request_rec **r);
 

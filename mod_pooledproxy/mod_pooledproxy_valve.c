@@ -69,6 +69,8 @@ static apr_status_t feed(pp_valve_t *valve, apr_bucket_brigade *bb)
         if (status != APR_SUCCESS || room == 0)
             break;
         valve->given += take_piece(valve, bb, room);
+        if (APR_BRIGADE_EMPTY(valve->piece))
+            break; /* what comes first is not there yet */
         status = ap_pass_brigade(valve->filter->next, valve->piece);
         apr_brigade_cleanup(valve->piece);
     }

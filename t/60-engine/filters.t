@@ -213,6 +213,51 @@ read_head 408
 --- no_error_log
 [pooledproxy:error]
 
+=== mod_reqtimeout does not take the wait for the next request as the wait for a body
+--- backend
+--- modules: reqtimeout
+--- main_config
+KeepAliveTimeout 10
+--- config
+PooledProxyPass / http://127.0.0.1:$BACKEND_PORT/
+RequestReadTimeout header=5 body=1
+--- dialog
+request GET /bytes?n=3
+read_head 200
+read "012"
+read_end
+wait 1.5
+request GET /bytes?n=4
+read_head 200
+read "0123"
+read_end
+wait 1.5
+request GET /bytes?n=5
+read_head 200
+
+=== nor does it over TLS
+--- tls
+--- backend
+--- modules: reqtimeout
+--- main_config
+KeepAliveTimeout 10
+--- config
+PooledProxyPass / http://127.0.0.1:$BACKEND_PORT/
+RequestReadTimeout header=5 body=1
+--- dialog
+request GET /bytes?n=3
+read_head 200
+read "012"
+read_end
+wait 1.5
+request GET /bytes?n=4
+read_head 200
+read "0123"
+read_end
+wait 1.5
+request GET /bytes?n=5
+read_head 200
+
 === mod_remoteip
 --- upstream
 accept
