@@ -142,17 +142,6 @@ static void send_body(pump_t *pump)
 
 /* ---- waiting ---- */
 
-static bool client_is_there(pump_t *pump)
-{
-    conn_rec *c = pump->fw->r->connection;
-    apr_bucket_brigade *bb = apr_brigade_create(pump->fw->r->pool, c->bucket_alloc);
-    apr_status_t status = ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
-
-    pump->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
-    apr_brigade_destroy(bb);
-    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status);
-}
-
 /* What is left of the client's time to send more of the body. */
 static apr_interval_time_t body_time_left(pump_t *pump)
 {
@@ -186,7 +175,7 @@ static void pump_wait(pump_t *pump, bool wants_body)
     readable = pooledproxy_channel_wait(pump->channel, fd, tick_msec(pump, for_body));
     if (pump->fw->r->connection->aborted && !pump->cancelled)
         pump_cancel(pump, PP_ERR_client_gone);
-    else if (readable && !pump->body_open && !client_is_there(pump))
+    else if (readable && !pump->body_open && !pooledproxy_forward_client_is_there(pump->fw->r, &pump->client_sent))
         pump_cancel(pump, PP_ERR_client_gone);
     else if (for_body && !readable && !pump->fw->tunnel && body_time_left(pump) <= 0)
         pump_cancel(pump, PP_ERR_client_timeout);

@@ -74,10 +74,5 @@ bool pooledproxy_client_push(pp_lease_t *lease)
 
 bool pooledproxy_client_is_there(pp_lease_t *lease)
 {
-    apr_bucket_brigade *bb = apr_brigade_create(lease->r->pool, lease->c->bucket_alloc);
-    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
-
-    lease->client_sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
-    apr_brigade_destroy(bb);
-    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status); /* mod_reqtimeout: not asked now */
+    return pooledproxy_forward_client_is_there(lease->r, &lease->client_sent);
 }

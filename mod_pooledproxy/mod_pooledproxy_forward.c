@@ -269,6 +269,17 @@ apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, c
     return status;
 }
 
+bool pooledproxy_forward_client_is_there(request_rec *r, bool *sent)
+{
+    conn_rec *c = r->connection;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, c->bucket_alloc);
+    apr_status_t status = ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+
+    *sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    apr_brigade_destroy(bb);
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status); /* mod_reqtimeout: not asked now */
+}
+
 /* ---- the response ---- */
 
 static int put_field(void *bb, const char *name, const char *value)

@@ -51,6 +51,10 @@ int pooledproxy_forward_create(request_rec *r, const pp_match_t *match, pp_shard
 /* The next piece of the request's body (or of what the client sends in a tunnel), as pp_front_t.body_read says. */
 apr_status_t pooledproxy_forward_read(pp_forward_t *fw, apr_read_type_e block, const char **data, size_t *len, pp_err_t *err);
 
+/* Is r's client still there? To be asked when its socket has input that no one waits for; *sent: it is more than belongs to r. Does not
+ * wait. */
+bool pooledproxy_forward_client_is_there(request_rec *r, bool *sent);
+
 /* Takes the response's head over into r; for 101 answers it and makes r a tunnel. */
 void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp);
 

@@ -395,14 +395,7 @@ static void on_deadline_timer(pp_timer_t *timer)
 
 void pooledproxy_lease_want(pp_lease_t *lease, apr_int16_t events)
 {
-    pp_loop_t *loop = lease->shard->loop;
-
-    if (!events)
-        pp_io_unwatch(loop, &lease->io);
-    else if (!lease->io.watched)
-        pp_io_watch(loop, &lease->io, lease->fd, events, lease->c->pool);
-    else
-        pp_io_want(loop, &lease->io, events);
+    pp_io_set(lease->shard->loop, &lease->io, lease->fd, events, lease->c->pool);
 }
 
 void pooledproxy_lease_deadline(pp_lease_t *lease, pp_time_t when)

@@ -86,7 +86,6 @@ struct pp_lease_t {
     apr_bucket_brigade *end_brigade;
     pp_time_t idle_until;           /* KeepAliveTimeout; 0: not idle */
     apr_interval_time_t keep_alive; /* KeepAliveTimeout for the last request */
-    const void *last_route;         /* of the last request */
     const char *last_prefix;        /* the <Location> it was for, or NULL */
 };
 

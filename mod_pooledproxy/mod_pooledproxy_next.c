@@ -15,7 +15,6 @@ void pooledproxy_next_remember(pp_lease_t *lease, const pp_forward_t *fw)
     const pp_route_t *route = fw->match->route;
     const server_rec *s = fw->r->server;
 
-    lease->last_route = route;
     lease->last_prefix = route && route->in_location ? route->path : NULL;
     lease->loop_may_read = route && pooledproxy_safety_may_read();
     lease->keep_alive = s->keep_alive_timeout_set ? s->keep_alive_timeout : lease->c->base_server->keep_alive_timeout;

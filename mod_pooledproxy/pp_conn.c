@@ -152,12 +152,7 @@ void pp_conn_shutdown_write(pp_conn_t *conn)
 
 void pp_conn_want(pp_conn_t *conn, apr_int16_t events)
 {
-    if (!events)
-        pp_io_unwatch(conn->loop, &conn->io);
-    else if (!conn->io.watched)
-        pp_io_watch(conn->loop, &conn->io, conn->fd, events, pp_loop_pool(conn->loop));
-    else
-        pp_io_want(conn->loop, &conn->io, events);
+    pp_io_set(conn->loop, &conn->io, conn->fd, events, pp_loop_pool(conn->loop));
 }
 
 void pp_conn_alarm(pp_conn_t *conn, pp_time_t when)

@@ -212,6 +212,14 @@ void pp_io_unwatch(pp_loop_t *loop, pp_io_t *io)
     io->pfd.rtnevents = 0;
 }
 
+apr_status_t pp_io_set(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t events, apr_pool_t *pool)
+{
+    if (events)
+        return io->watched ? pp_io_want(loop, io, events) : pp_io_watch(loop, io, fd, events, pool);
+    pp_io_unwatch(loop, io);
+    return APR_SUCCESS;
+}
+
 /* io->pfd.rtnevents is what this round has still to tell. First every io is told its own, then the callbacks run: an io that is
  * unwatched, or unwatched and watched anew, has lost it. (APR reports in copies and does not use ours.) */
 static void note_events(const apr_pollfd_t *ready, int n)

@@ -84,6 +84,9 @@ apr_status_t pp_io_watch(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t event
 /* Changes what a watched descriptor is watched for; nothing happens when that is the same. */
 apr_status_t pp_io_want(pp_loop_t *loop, pp_io_t *io, apr_int16_t events);
 
+/* Watches, changes or (events 0) stops watching, whichever is needed. */
+apr_status_t pp_io_set(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t events, apr_pool_t *pool);
+
 /* Stops watching. No callback comes after this, not even one of the same round. The io's memory must stay until the round's
  * events are through: a task that is posted now runs after that. */
 void pp_io_unwatch(pp_loop_t *loop, pp_io_t *io);
