@@ -16,7 +16,7 @@ APLOG_USE_MODULE(pooledproxy);
 
 #define READ_SIZE (64 * 1024)  /* of the request's body at once */
 #define GATHER_MAX (72 * 1024) /* of its buckets in one write: what is read at once, and the rest of a bucket */
-#define WHOLE_MAX (64 * 1024) /* of a body that is taken as a whole */
+#define WHOLE_MAX (64 * 1024)  /* of a body that is taken as a whole */
 
 /* ---- preparing ---- */
 
@@ -277,7 +277,8 @@ bool pooledproxy_forward_client_is_there(request_rec *r, bool *sent)
 
     *sent = status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
     apr_brigade_destroy(bb);
-    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status); /* mod_reqtimeout: not asked now */
+    return status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status) ||
+           APR_STATUS_IS_TIMEUP(status); /* mod_reqtimeout: not asked now */
 }
 
 /* ---- the response ---- */

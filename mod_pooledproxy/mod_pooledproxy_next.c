@@ -110,8 +110,8 @@ static peek_t peek(pp_lease_t *lease)
     char buf[PEEK_MAX]; /* not the loop's scratch: the end of the last answer may still lie there */
     const apr_bucket_brigade *core = core_buffer(c);
     apr_bucket_brigade *bb = lease->valve.piece; /* empty between two passes: a brigade to use for a moment */
-    apr_status_t status = ap_get_brigade(core ? filter_below_timeouts(c) : c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
-                                         core ? 1 : PEEK_MAX);
+    apr_status_t status = ap_get_brigade(core ? filter_below_timeouts(c) : c->input_filters, bb, AP_MODE_SPECULATIVE,
+                                         APR_NONBLOCK_READ, core ? 1 : PEEK_MAX);
     bool empty = APR_BRIGADE_EMPTY(bb);
     size_t n = status == APR_SUCCESS && !empty ? copy_memory(core ? core : bb, buf, sizeof(buf)) : 0;
 

@@ -20,8 +20,13 @@ typedef struct pp_timeouts_t {
 typedef struct pp_pool_policy_t {
     int size;                     /* PooledProxyPoolSize: most connections, busy + idle + connecting; >= 1 */
     int host_limit;               /* PooledProxyHostLimit: the same per host; 0: no extra limit */
+    int host_limit_least;         /* PooledProxyHostLimit auto: between this and host_limit as latency allows; 0: not auto */
     bool keep_alive;              /* PooledProxyKeepAlive */
     pp_time_t keep_alive_timeout; /* PooledProxyKeepAliveTimeout: an idle connection older than this is closed */
+    int idle_max;                 /* PooledProxyIdleMax: idle connections kept at most; 0: no cap */
+    int idle_min;                 /* PooledProxyIdleMin: idle connections kept ready at least */
+    pp_time_t max_age;            /* PooledProxyMaxAge: a connection older than this is not used again */
+    int max_age_jitter;           /* percent of max_age, less than 100: each connection's age is up to that much shorter */
     int max_requests;             /* PooledProxyMaxRequests: requests one connection serves; 0: no limit */
     int max_connecting;           /* PooledProxyMaxConnecting: handshakes in flight per host; >= 1 */
     int queue;                    /* PooledProxyQueue: requests that may wait; 0: none */

@@ -38,6 +38,7 @@ struct pp_checkout_t {
     const char *why_new; /* when not reused: "no_idle", "keepalive_off", "fresh" */
     pp_time_t dns_time;  /* microseconds the connection's name lookup and connecting took; 0 when reused */
     pp_time_t connect_time;
+    int retry_after; /* seconds after which there may be room, with pool_full and pool_timeout; else 0 */
 
     /* The pool's. */
     APR_RING_ENTRY(pp_checkout_t) link;
