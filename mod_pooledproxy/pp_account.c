@@ -33,11 +33,16 @@ static bool is_wanted(const pp_account_t *account)
     return atomic_load(&account->wanted) != 0;
 }
 
-/* What a search for the seat that has waited longest leaves out. */
+/* What a search for the seat whose turn it is leaves out. */
 typedef struct search_t {
     int except;        /* this seat */
     bool count_coming; /* who gets all that it wants if what is coming comes */
 } search_t;
+
+static int holds(const pp_cell_t *cell)
+{
+    return atomic_load(&cell->held) + atomic_load(&cell->granted);
+}
 
 static bool is_content(const pp_cell_t *cell, const search_t *search)
 {
@@ -46,48 +51,60 @@ static bool is_content(const pp_cell_t *cell, const search_t *search)
     return gets >= atomic_load(&cell->want);
 }
 
-/* The seat that has waited longest and was given less than it wants; -1: none. *any: somebody waits. */
+static int demands(const pp_cell_t *cell)
+{
+    return holds(cell) + atomic_load(&cell->want);
+}
+
+/* Who has less of what it needs comes first, then who has waited longer. Given by time alone, all that is returned would go to one loop,
+ * which then has too many and returns them all again. */
+static bool is_before(const pp_cell_t *a, const pp_cell_t *b)
+{
+    int64_t share_a = (int64_t)holds(a) * demands(b), share_b = (int64_t)holds(b) * demands(a);
+
+    return share_a != share_b ? share_a < share_b : atomic_load(&a->since) < atomic_load(&b->since);
+}
+
+/* The seat that waits, was given less than it wants and comes first; -1: none. *any: somebody waits. */
 static int scan(const pp_seats_t *seats, pp_account_t *account, const search_t *search, bool *any)
 {
-    int longest = -1;
-    pp_time_t oldest = 0;
+    int first = -1;
 
     *any = false;
     for (int seat = 0; seat < pp_seats_used(seats); seat++) {
         pp_cell_t *cell = &account->cells[seat];
-        pp_time_t since = atomic_load(&cell->since);
-        if (!since)
+        if (!atomic_load(&cell->since))
             continue;
         *any = true;
-        if (seat == search->except || (oldest && since >= oldest) || is_content(cell, search))
+        if (seat == search->except || is_content(cell, search))
             continue;
-        oldest = since;
-        longest = seat;
+        if (first < 0 || is_before(cell, &account->cells[first]))
+            first = seat;
     }
-    return longest;
+    return first;
 }
 
-static int longest_waiting(pp_seats_t *seats, pp_account_t *account, const search_t *search)
+static int next_waiting(pp_seats_t *seats, pp_account_t *account, const search_t *search)
 {
     bool any;
-    int longest = scan(seats, account, search, &any);
+    int next = scan(seats, account, search, &any);
 
     if (any)
-        return longest;
+        return next;
     atomic_store(&account->wanted, 0);
-    longest = scan(seats, account, search, &any);
+    next = scan(seats, account, search, &any);
     if (any) { /* who registered between: was not to be seen, by those either who returned a permit just now */
         atomic_store(&account->wanted, 1);
-        if (longest >= 0)
-            pp_seat_wake(seats, longest);
+        if (next >= 0)
+            pp_seat_wake(seats, next);
     }
-    return longest;
+    return next;
 }
 
-static void wake_longest(pp_seats_t *seats, pp_account_t *account, int except)
+static void wake_next(pp_seats_t *seats, pp_account_t *account, int except)
 {
     search_t search = {except, false};
-    int seat = is_wanted(account) ? longest_waiting(seats, account, &search) : -1;
+    int seat = is_wanted(account) ? next_waiting(seats, account, &search) : -1;
 
     if (seat >= 0)
         pp_seat_wake(seats, seat);
@@ -115,7 +132,7 @@ bool pp_permit_take(pp_seats_t *seats, pp_account_t *account, int seat, int limi
         if (sum_exact(seats, account) <= limit)
             return true;
         atomic_fetch_sub(&cell->held, 1);
-        wake_longest(seats, account, seat); /* who may have found no permit because of this one */
+        wake_next(seats, account, seat); /* who may have found no permit because of this one */
     }
     return false;
 }
@@ -143,13 +160,13 @@ static void give(pp_seats_t *seats, pp_account_t *account, _Atomic int *from, in
 
     assert(atomic_load(from) > 0);
     if (is_wanted(account) && (!limit || sum_exact(seats, account) <= limit))
-        to = longest_waiting(seats, account, &search);
+        to = next_waiting(seats, account, &search);
     if (to >= 0) {
         move(seats, account, from, seat, to);
         return;
     }
     atomic_fetch_sub(from, 1);
-    wake_longest(seats, account, except); /* who registered meanwhile, or may take it now that fewer are held than the limit */
+    wake_next(seats, account, except); /* who registered meanwhile, or may take it now that fewer are held than the limit */
 }
 
 void pp_permit_return(pp_seats_t *seats, pp_account_t *account, int seat, int limit)
@@ -197,13 +214,17 @@ int pp_permit_asked(pp_account_t *account, int seat)
     return atomic_load(asked) ? atomic_exchange(asked, 0) : 0;
 }
 
-int pp_permit_longest(pp_seats_t *seats, pp_account_t *account, int seat, pp_time_t *since)
+int pp_permit_next(pp_seats_t *seats, pp_account_t *account, int seat, pp_time_t *since, bool *poorer)
 {
+    const pp_cell_t *mine = &account->cells[seat], *its;
     search_t search = {seat, true};
-    int other = is_wanted(account) ? longest_waiting(seats, account, &search) : -1;
+    int other = is_wanted(account) ? next_waiting(seats, account, &search) : -1;
 
-    if (other >= 0)
-        *since = atomic_load(&account->cells[other].since);
+    if (other < 0)
+        return -1;
+    its = &account->cells[other];
+    *since = atomic_load(&its->since);
+    *poorer = (int64_t)(holds(its) + 1) * demands(mine) <= (int64_t)(holds(mine) - 1) * demands(its);
     return other;
 }
 

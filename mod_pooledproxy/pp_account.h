@@ -6,7 +6,8 @@
  * one of them another try. No sum is stored, so a process that is killed at whatever point leaves nothing behind but its own cell.
  *
  * Who finds no permit registers in its cell how many it waits for and since when, and is woken. A permit that is returned while others
- * wait is given to the one that has waited longest: it is moved to its cell, so nobody can take it on the way.
+ * wait is given to the one that has least of what it needs, of those to the one that has waited longest: it is moved to its cell, so nobody can
+ * take it on the way.
  *
  * Ownership: lies in shared memory (pp_ledger). Threads: any process; calls with a `seat` come from that seat's thread only.
  * Memory that is zero is an account of which nobody holds anything.
@@ -47,7 +48,7 @@ static inline size_t pp_account_size(int nseats)
 /* Takes a permit, one that was granted or one that is free under `limit` (0: there is always one). False: there is none. */
 bool pp_permit_take(pp_seats_t *seats, pp_account_t *account, int seat, int limit);
 
-/* Returns one: to who has waited longest (which may be this seat itself, then it is granted to it), else it is free. */
+/* Returns one: to whose turn it is (which may be this seat itself, then it is granted to it), else it is free. */
 void pp_permit_return(pp_seats_t *seats, pp_account_t *account, int seat, int limit);
 
 /* Permits granted to this seat that it has no use for go on to others. */
@@ -75,10 +76,11 @@ static inline void pp_permit_idle(pp_account_t *account, int seat, int idle)
     atomic_store_explicit(&account->cells[seat].idle, idle, memory_order_relaxed);
 }
 
-/* Another seat that waits in vain, nothing coming: the one that has waited longest, since *since; -1: none does. */
-int pp_permit_longest(pp_seats_t *seats, pp_account_t *account, int seat, pp_time_t *since);
+/* Another seat that waits in vain, nothing coming: the one whose turn it is, since when it waits, and whether it would still not have
+ * a greater share of what it needs than this one if a permit went from here to there; -1: none does. */
+int pp_permit_next(pp_seats_t *seats, pp_account_t *account, int seat, pp_time_t *since, bool *poorer);
 
-/* A permit will be returned soon for the seat `other` that pp_permit_longest() has named: one more is coming. */
+/* A permit will be returned soon for the seat `other` that pp_permit_next() has named: one more is coming. */
 void pp_permit_promise(pp_account_t *account, int other);
 
 /* How many are coming to this seat; and: they have not come in time, forget them. */

@@ -3,10 +3,10 @@
 
 #include "pp_pool_own.h"
 
-#define TICK PP_MSEC(50)              /* who waits looks around that often, in case nobody has woken it */
-#define LOOK_FOR_DEAD PP_MSEC(100)    /* a process that was killed holds its permits no longer than that and a little */
-#define FAIR_MARGIN_LEAST PP_MSEC(10) /* waits at two loops that differ by less are the same: connections shall not move for it */
-#define FAIR_MARGIN_SHARE 4           /* ... or by less than a fourth of the shorter one */
+#define TICK PP_MSEC(50)           /* who waits looks around that often, in case nobody has woken it */
+#define LOOK_FOR_DEAD PP_MSEC(100) /* a process that was killed holds its permits no longer than that and a little */
+#define FAIR_LEAST PP_MSEC(10)     /* waits at two loops that differ by less are the same: connections shall not move for it */
+#define FAIR_FACTOR 2              /* ... nor as long as none is so many times the other */
 
 #define EACH_HOST(pool, host)                                               \
     for (apr_hash_index_t *host##_at = apr_hash_first(NULL, (pool)->hosts); \
@@ -324,21 +324,24 @@ static const pp_checkout_t *other_at_loop(const pp_conn_t *conn)
     return n > pool->nclosing ? first : NULL;
 }
 
-/* Promises the connection's place to another loop that waits much longer than the one here who could have the connection. */
+/* Has a wait at another loop lasted so much longer than one here? */
+static bool is_much_longer(const pp_pool_t *pool, pp_time_t since, const pp_checkout_t *taker)
+{
+    pp_time_t other = pp_loop_now(pool->loop) - since, here = taker ? pp_loop_now(pool->loop) - taker->asked_at : 0;
+
+    return !taker || (other - here > FAIR_LEAST && other > FAIR_FACTOR * here);
+}
+
+/* Promises the connection's place to another loop that is poorer, or waits much longer than who could have the connection here. */
 static bool is_due_to_loop(const pp_conn_t *conn, pp_account_t *account, const pp_checkout_t *taker)
 {
     const pp_pool_t *pool = conn->host->pool;
-    pp_time_t since, waited, margin;
-    int other = pp_permit_longest(pool->seats, account, pool->seat, &since);
+    pp_time_t since;
+    bool poorer;
+    int other = pp_permit_next(pool->seats, account, pool->seat, &since, &poorer);
 
-    if (other < 0)
+    if (other < 0 || (!poorer && !is_much_longer(pool, since, taker)))
         return false;
-    if (taker) {
-        waited = pp_loop_now(pool->loop) - taker->asked_at;
-        margin = waited / FAIR_MARGIN_SHARE > FAIR_MARGIN_LEAST ? waited / FAIR_MARGIN_SHARE : FAIR_MARGIN_LEAST;
-        if (pp_loop_now(pool->loop) - since <= waited + margin)
-            return false;
-    }
     pp_permit_promise(account, other);
     return true;
 }

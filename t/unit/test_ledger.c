@@ -89,18 +89,19 @@ static void test_longest_first(void)
 static void test_promises(void)
 {
     pp_time_t since;
+    bool poorer;
 
     note("no more is closed for who waits than he wants");
     begin(1);
     for (int seat = 0; seat < 3; seat++)
         pp_ledger_seat_take(ledger);
-    is_int(pp_permit_longest(seats, places, 0, &since), -1, "nobody waits");
+    is_int(pp_permit_next(seats, places, 0, &since, &poorer), -1, "nobody waits");
     pp_permit_wait(places, 1, 1, 50);
-    is_int(pp_permit_longest(seats, places, 0, &since), 1, "one does");
+    is_int(pp_permit_next(seats, places, 0, &since, &poorer), 1, "one does");
     is_int(since, 50, "... since when");
-    is_int(pp_permit_longest(seats, places, 1, &since), -1, "... nobody beside himself");
+    is_int(pp_permit_next(seats, places, 1, &since, &poorer), -1, "... nobody beside himself");
     pp_permit_promise(places, 1);
-    is_int(pp_permit_longest(seats, places, 0, &since), -1, "he has been promised one");
+    is_int(pp_permit_next(seats, places, 0, &since, &poorer), -1, "he has been promised one");
     pp_permit_forget_coming(places, 1);
     pp_permit_idle(places, 2, 5);
     pp_permit_ask(seats, places, 1, 3);
