@@ -71,7 +71,7 @@ static void complete_upstream(build_t *build, const pp_upstream_block_t *block, 
 
     pooledproxy_pool_overlay(&settings, &block->settings);
     upstream->pool = pool_make(build, upstream->name, &settings);
-    upstream->balance = (pp_balance_kind_t)settings.balance;
+    upstream->balance = (pp_balance_kind_t)settings.balance.value;
     upstream->hash_expr = settings.hash_expr;
     upstream->index = build->upstreams->nelts;
     APR_ARRAY_PUSH(build->upstreams, pp_upstream_t *) = upstream;
