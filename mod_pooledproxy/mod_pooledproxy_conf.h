@@ -45,10 +45,11 @@ typedef struct pp_request_settings_t {
 
 /* One PooledProxyPass or PooledProxyPassMatch. */
 typedef struct pp_route_t {
-    const char *path;  /* the prefix; in <Location> the location's path; NULL with regex */
-    ap_regex_t *regex; /* PooledProxyPassMatch */
-    const char *url;   /* as written; with regex it may hold $1 ... $9 in its path */
-    bool exclude;      /* "!" */
+    const char *path;    /* the prefix; in <Location> the location's path; NULL with regex */
+    ap_regex_t *regex;   /* PooledProxyPassMatch */
+    const char *pattern; /* the regex as it was written, or NULL */
+    const char *url;     /* as written; with regex it may hold $1 ... $9 in its path */
+    bool exclude;        /* "!" */
     bool nocanon;
     bool in_location;
     pp_upstream_t *upstream;        /* NULL for exclude; for upstream://NAME resolved in post_config */

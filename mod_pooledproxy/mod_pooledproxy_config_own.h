@@ -126,9 +126,4 @@ void pooledproxy_pool_preset(struct pp_pool_settings_t *settings);
 void pooledproxy_pool_overlay(struct pp_pool_settings_t *base, const struct pp_pool_settings_t *over);
 void pooledproxy_pool_policy(const struct pp_pool_settings_t *settings, pp_pool_policy_t *policy);
 
-/* Looks through the configuration of vhost s for "pooledproxy:URL" in directives of other modules (SetHandler, RewriteRule):
- * remembers in `handlers` how they are written, checks the URLs of SetHandler, logs what is wrong and counts it in *errors.
- * Returns whether there are any. */
-bool pooledproxy_handlers_find(apr_pool_t *p, server_rec *s, apr_hash_t *handlers, int *errors);
-
 #endif

@@ -62,6 +62,7 @@ static pp_route_t *route_make(cmd_parms *cmd)
 
 static const char *set_regex(cmd_parms *cmd, const char *regex, pp_route_t *route)
 {
+    route->pattern = regex;
     route->regex = ap_pregcomp(cmd->pool, regex, AP_REG_EXTENDED);
     return route->regex ? NULL : apr_pstrcat(cmd->pool, "'", regex, "' is not a regular expression", NULL);
 }

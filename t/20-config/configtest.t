@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
+use Test::PooledProxy::Config;
 use Test::PooledProxy::Setup;
 
 # The config stands inside a <VirtualHost>; lines that begin with "main:" stand before it.
@@ -15,9 +16,12 @@ sub configtest {
     return ($ok, $output);
 }
 
+# With routes, so that pools and upstreams are in use.
 sub good {
     my ($config) = @_;
-    my ($ok, $output) = configtest($config);
+    my $routes = "PooledProxyPass /of-good http://h/\n";
+    $routes .= "PooledProxyPass /of-good-too upstream://$1/\n" if $config =~ /<PooledProxyUpstream (\w+)>/ && $config !~ m{upstream://};
+    my ($ok, $output) = configtest($routes . $config);
     ok($ok, 'accepted: ' . $config =~ s/\n/ | /gr) or diag($output);
     unlike($output, qr/pooledproxy|warn/i, '... without a word') or diag($output);
     return;
@@ -41,7 +45,7 @@ good($_) for (
     'PooledProxyPass /a "unix:/run/app.sock|http://app/x"',
     'PooledProxyPass /a HTTP://Backend.Example:65535/%20x',
     'PooledProxyPass /a !',
-    "PooledProxyPass /a http://h/\nPooledProxyPass /a http://h/",
+    "PooledProxyPass /a http://h/\nPooledProxyPass /b http://h/",
     'PooledProxyPassMatch ^/(.*)\.gif$ http://h/images/$1 nocanon',
     'PooledProxyPassMatch \.php$ !',
     "<Location /a>\nPooledProxyPass http://h/x timeout.read=1min\n</Location>",
@@ -199,7 +203,8 @@ bad("PooledProxyTimeout $_=0", "$_: '0' is not accepted; accepted: a time from 1
 bad('PooledProxyTimeout read=1s read=2s', "'read' is given twice");
 
 for my $flag (qw(PooledProxyPreserveHost PooledProxyRewriteRedirects PooledProxyAsync)) {
-    good("$flag on\nmain:$flag Off\n<Location />\n$flag Off\n</Location>");
+    my $on = $flag eq 'PooledProxyAsync' ? 'Off' : 'on'; # not every MPM can do that
+    good("$flag $on\nmain:$flag Off\n<Location />\n$flag Off\n</Location>");
     bad("$flag yes", "$flag: 'yes' is not accepted; accepted: Off, On");
 }
 good("PooledProxyForwarded $_") for qw(off x-forwarded RFC7239 both);
@@ -222,7 +227,7 @@ bad('PooledProxyPass / http://h/ request-buffer=1 request-buffer=2', 'request-bu
 
 good("PooledProxy Off\nmain:PooledProxy On");
 bad('PooledProxy maybe', 'PooledProxy must be On or Off');
-good("main:PooledProxyEventLoops $_") for 1, 64;
+good("main:PooledProxyEventLoops $_") for 1, Test::PooledProxy::Config::mpm() eq 'prefork' ? () : 64;
 bad("main:PooledProxyEventLoops $_", "PooledProxyEventLoops: '$_' is not accepted; accepted: a number from 1 to 64") for 0, 65, 'two';
 bad('PooledProxyEventLoops 2', 'PooledProxyEventLoops cannot occur within <VirtualHost> section');
 
