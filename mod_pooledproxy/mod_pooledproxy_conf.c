@@ -52,7 +52,7 @@ void pooledproxy_settings_unset(pp_request_settings_t *settings)
 {
     memset(settings, 0, sizeof(*settings));
     pooledproxy_timeouts_unset(&settings->timeouts);
-    settings->status_header = PP_UNSET; /* no directive yet */
+    settings->status_header = settings->request_buffer = PP_UNSET; /* no directives yet */
 #define PP_TIMEOUT(member, key, preset, least, text)
 #define PP_CHOICE(member, directive, preset, words, text) settings->member = PP_UNSET;
 #include "mod_pooledproxy_settings.def"
@@ -64,6 +64,7 @@ void pooledproxy_settings_preset(pp_request_settings_t *settings)
 {
     memset(settings, 0, sizeof(*settings));
     settings->status_header = PP_STATUS_HEADER_ERRORS;
+    settings->request_buffer = 64 * 1024;
 #define PP_TIMEOUT(member, key, preset, least, text) settings->timeouts.member = preset;
 #define PP_CHOICE(member, directive, preset, words, text) settings->member = preset;
 #include "mod_pooledproxy_settings.def"
@@ -83,6 +84,8 @@ void pooledproxy_settings_overlay(apr_pool_t *p, pp_request_settings_t *base, co
     pooledproxy_timeouts_overlay(&base->timeouts, &over->timeouts);
     if (over->status_header != PP_UNSET)
         base->status_header = over->status_header;
+    if (over->request_buffer != PP_UNSET)
+        base->request_buffer = over->request_buffer;
 #define PP_TIMEOUT(member, key, preset, least, text)
 #define PP_CHOICE(member, directive, preset, words, text) \
     if (over->member != PP_UNSET)                         \

@@ -37,6 +37,7 @@ typedef struct pp_request_settings_t {
     int rewrite_redirects;
     int async;
     int status_header;                  /* PP_STATUS_HEADER_... */
+    int request_buffer;                 /* PooledProxyRequestBuffer: bytes of a request's body kept to be sent again */
     apr_array_header_t *cookie_domains; /* of pp_cookie_map_t, or NULL */
     apr_array_header_t *cookie_paths;
 } pp_request_settings_t;

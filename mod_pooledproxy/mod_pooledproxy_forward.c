@@ -122,6 +122,7 @@ static void call_fill(pp_forward_t *fw, const pp_request_head_t *head, pp_shard_
     call->request.expect_continue = head->expect_continue;
     call->request.kind = request_kind(fw->r, head);
     call->idempotent = is_idempotent(fw->r);
+    call->request_buffer = fw->match->settings.request_buffer;
     call->front_self = fw;
 }
 
@@ -380,6 +381,12 @@ static void log_failure(const pp_forward_t *fw, pp_err_t err)
                   fw->call.attempts);
 }
 
+/* Seconds; what the pool did not say is soon. */
+static const char *retry_after(const pp_forward_t *fw)
+{
+    return fw->call.retry_after > 0 ? apr_itoa(fw->r->pool, fw->call.retry_after) : "1";
+}
+
 int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
 {
     fw->err = err;
@@ -403,6 +410,6 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
     if (pp_err_row(err)->http_status == 0)
         fw->r->connection->aborted = 1;
     if (pp_err_row(err)->http_status == HTTP_SERVICE_UNAVAILABLE)
-        apr_table_setn(fw->r->err_headers_out, "Retry-After", "1");
+        apr_table_setn(fw->r->err_headers_out, "Retry-After", retry_after(fw));
     return pp_err_row(err)->http_status;
 }
