@@ -10,6 +10,7 @@
 #include <util_filter.h>
 
 #include "mod_pooledproxy_env.h"
+#include "mod_pooledproxy_proxy_status.h"
 #include "mod_pooledproxy_trailers.h"
 
 APLOG_USE_MODULE(pooledproxy);
@@ -405,6 +406,7 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
     fw->r->status_line = NULL;
     if (!is_body_whole(fw))
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* else httpd reads the rest before it answers, which may never come */
+    pooledproxy_proxy_status_error(fw->r, fw->match, err);
     if (fw->client_status)
         return fw->client_status;
     if (pp_err_row(err)->http_status == 0)

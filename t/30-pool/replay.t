@@ -256,6 +256,8 @@ close
 --- request eval
 ["GET /one", "POST /two\n\nbody"]
 --- error_code: 200 502
+--- response_headers
+2 Proxy-Status: front.test; error=connection_terminated; details="stale"
 --- stats
 conn_opened 1
 stale_replayed 0
