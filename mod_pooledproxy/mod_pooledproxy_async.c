@@ -310,6 +310,7 @@ static void on_readable(pp_lease_t *lease)
         lease_continue(lease);
         return;
     }
+    fw->body_waits &= pp_call_takes_body(&fw->call); /* between two attempts nobody waits for it */
     if (fw->body_waits) {
         look_for_body(lease, fw);
         return;

@@ -10,6 +10,7 @@
 #include <util_filter.h>
 
 #include "mod_pooledproxy_env.h"
+#include "mod_pooledproxy_proxy_status.h"
 #include "mod_pooledproxy_trailers.h"
 
 APLOG_USE_MODULE(pooledproxy);
@@ -122,6 +123,7 @@ static void call_fill(pp_forward_t *fw, const pp_request_head_t *head, pp_shard_
     call->request.expect_continue = head->expect_continue;
     call->request.kind = request_kind(fw->r, head);
     call->idempotent = is_idempotent(fw->r);
+    call->request_buffer = fw->match->settings.request_buffer;
     call->front_self = fw;
 }
 
@@ -380,6 +382,12 @@ static void log_failure(const pp_forward_t *fw, pp_err_t err)
                   fw->call.attempts);
 }
 
+/* Seconds; what the pool did not say is soon. */
+static const char *retry_after(const pp_forward_t *fw)
+{
+    return fw->call.retry_after > 0 ? apr_itoa(fw->r->pool, fw->call.retry_after) : "1";
+}
+
 int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
 {
     fw->err = err;
@@ -398,11 +406,12 @@ int pooledproxy_forward_end(pp_forward_t *fw, pp_err_t err)
     fw->r->status_line = NULL;
     if (!is_body_whole(fw))
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* else httpd reads the rest before it answers, which may never come */
+    pooledproxy_proxy_status_error(fw->r, fw->match, err);
     if (fw->client_status)
         return fw->client_status;
     if (pp_err_row(err)->http_status == 0)
         fw->r->connection->aborted = 1;
     if (pp_err_row(err)->http_status == HTTP_SERVICE_UNAVAILABLE)
-        apr_table_setn(fw->r->err_headers_out, "Retry-After", "1");
+        apr_table_setn(fw->r->err_headers_out, "Retry-After", retry_after(fw));
     return pp_err_row(err)->http_status;
 }

@@ -4,6 +4,7 @@
 #include <http_protocol.h>
 
 #include "mod_pooledproxy_headers.h"
+#include "mod_pooledproxy_proxy_status.h"
 #include "mod_pooledproxy_reverse.h"
 
 typedef const char *rewrite_t(const pp_reverse_t *reverse, const char *value);
@@ -179,6 +180,7 @@ void pooledproxy_response_head(request_rec *r, const pp_match_t *match, const pp
     r->headers_out = fresh_headers(r, resp);
     add_fields(&reverse, resp, r->headers_out);
     set_content(r, resp);
+    pooledproxy_proxy_status_answer(r, match, resp->status);
     if (resp->status == HTTP_SWITCHING_PROTOCOLS)
         set_upgrade(r, resp);
 }

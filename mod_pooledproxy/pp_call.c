@@ -38,6 +38,7 @@ static void call_release(pp_call_t *call, pp_err_t err)
     pp_timer_remove(call->shard->loop, &call->total);
     free(call->own_head);
     call->own_head = NULL;
+    pp_replay_clear(&call->body);
     if (err != PP_OK)
         pp_stat_add(&pp_pool_stats(pool_of(call))->requests_failed, 1);
     if (err != PP_OK && pp_log_is(PP_LOG_DEBUG))
@@ -52,14 +53,41 @@ static void call_done(pp_call_t *call, pp_err_t err)
 
 /* ---- again, or not ---- */
 
-/* A reused connection was dead before a byte of an answer: once more on a new one, when sending twice can do no harm. */
-static bool may_replay_stale(const pp_call_t *call, pp_err_t err)
+/* The request's body can be played from its beginning: it is kept, or none of it has left. */
+static bool body_rewind(pp_call_t *call)
 {
-    if (err != PP_ERR_stale || call->replay)
+    const char *data;
+    size_t len;
+
+    if (call->exchange.sent == 0) {
+        pp_exchange_unsent(&call->exchange, &data, &len);
+        pp_replay_keep_only(&call->body, data, len);
+    }
+    return pp_replay_rewind(&call->body);
+}
+
+/* A reused connection was dead before a byte of an answer: why the request is not sent once more on a new one; NULL: it is. */
+static const char *why_no_replay(pp_call_t *call)
+{
+    if (call->replayed)
+        return "it was sent again already";
+    if (!call->idempotent && call->exchange.sent)
+        return "it may have been received, and must not be sent twice";
+    if (!body_rewind(call))
+        return "its body is larger than what is kept of it";
+    return NULL;
+}
+
+static bool may_replay_stale(pp_call_t *call, pp_err_t err)
+{
+    const char *why_not;
+
+    if (err != PP_ERR_stale)
         return false;
-    if (call->exchange.body_touched)
-        return false;
-    return call->idempotent || call->exchange.sent == 0;
+    why_not = why_no_replay(call);
+    pp_log(PP_LOG_DEBUG, "%s: stale connection, request %s%s", call->server->key, why_not ? "not sent again: " : "sent again",
+           why_not ? why_not : "");
+    return why_not == NULL;
 }
 
 /* The connection was never there, so nothing was sent: another server of the group may take it. */
@@ -105,6 +133,14 @@ static void connection_return(pp_call_t *call, const pp_exchange_end_t *end)
 
 static void checkout_begin(pp_call_t *call);
 
+/* Once more, on a connection that has not served yet. */
+static void replay_begin(pp_call_t *call)
+{
+    pp_stat_add(&pp_pool_stats(pool_of(call))->stale_replayed, 1);
+    call->replayed = true;
+    checkout_begin(call);
+}
+
 static void on_exchange_end(pp_exchange_t *x, const pp_exchange_end_t *end)
 {
     pp_call_t *call = CALL_OF(x, exchange);
@@ -112,9 +148,7 @@ static void on_exchange_end(pp_exchange_t *x, const pp_exchange_end_t *end)
     note_first_byte(call);
     connection_return(call, end);
     if (may_replay_stale(call, end->err)) {
-        pp_stat_add(&pp_pool_stats(pool_of(call))->stale_replayed, 1);
-        call->replay = true;
-        checkout_begin(call);
+        replay_begin(call);
         return;
     }
     if (end->err == PP_OK || call->exchange.head_seen)
@@ -153,11 +187,26 @@ static void head_for_server(pp_call_t *call)
     call->request.head_len = (size_t)(at - call->own_head);
 }
 
-static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
+/* A request that must not be sent twice looks first whether the peer of a reused connection has gone: then nothing is sent, and a fresh
+ * one does no harm. */
+static bool is_found_dead(pp_call_t *call)
 {
-    pp_exchange_t *x = &call->exchange;
+    pp_exchange_end_t end = {PP_ERR_stale, false, PP_CLOSE_stale};
+    apr_status_t status;
 
-    call->conn = conn;
+    if (call->idempotent || !call->checkout.reused)
+        return false;
+    status = pp_conn_peek(call->conn);
+    if (status == APR_EAGAIN)
+        return false;
+    if (status == APR_SUCCESS)
+        end.close_reason = PP_CLOSE_unexpected_data;
+    connection_return(call, &end);
+    return true;
+}
+
+static void attempt_note(pp_call_t *call)
+{
     call->reused = call->checkout.reused;
     call->why_new = call->reused ? NULL : call->checkout.why_new;
     call->t_pool = pp_loop_now(call->shard->loop) - call->checkout_at - call->checkout.dns_time - call->checkout.connect_time;
@@ -165,6 +214,18 @@ static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
         call->t_pool = 0;
     call->t_dns = call->checkout.dns_time;
     call->t_connect = call->checkout.connect_time;
+}
+
+static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
+{
+    pp_exchange_t *x = &call->exchange;
+
+    call->conn = conn;
+    if (is_found_dead(call)) {
+        replay_begin(call);
+        return;
+    }
+    attempt_note(call);
     memset(x, 0, sizeof(*x));
     x->front = call->front;
     x->front_self = call->front_self;
@@ -172,9 +233,16 @@ static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
     x->request = &call->request;
     x->timeouts = &call->timeouts;
     x->reused = call->reused;
+    x->replay = &call->body;
     x->paused = call->paused;
     head_for_server(call);
     pp_exchange_start(x, conn);
+}
+
+static void checkout_failed(pp_call_t *call, pp_err_t err)
+{
+    call->retry_after = call->checkout.retry_after;
+    attempt_failed(call, err);
 }
 
 static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t err)
@@ -184,7 +252,7 @@ static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t er
     if (conn)
         exchange_begin(call, conn);
     else
-        attempt_failed(call, err);
+        checkout_failed(call, err);
 }
 
 static void checkout_begin(pp_call_t *call)
@@ -199,12 +267,13 @@ static void checkout_begin(pp_call_t *call)
     call->checkout.on_conn = on_checked_out;
     call->checkout.wait_until = call->timeouts.pool ? call->checkout_at + call->timeouts.pool : 0;
     call->checkout.connect_timeout = call->timeouts.connect;
-    call->checkout.fresh = call->replay;
+    call->checkout.fresh = call->replayed;
+    call->checkout.retry_after = call->retry_after = 0;
     status = pp_pool_checkout(pool_of(call), &target, &call->checkout, &conn, &err);
     if (status == APR_SUCCESS)
         exchange_begin(call, conn);
     else if (status != APR_EAGAIN)
-        attempt_failed(call, err);
+        checkout_failed(call, err);
 }
 
 static bool server_choose(pp_call_t *call)
@@ -255,9 +324,15 @@ void pp_call_start(pp_call_t *call)
     call->began = pp_loop_now(call->shard->loop);
     call->t_pool = call->t_dns = call->t_connect = call->t_first_byte = -1;
     call->total.on_timer = on_total_timer;
+    call->body.limit = call->idempotent ? (size_t)call->request_buffer : 0;
     if (call->timeouts.total)
         pp_timer_set(call->shard->loop, &call->total, call->began + call->timeouts.total);
     attempt_begin(call, PP_OK);
+}
+
+bool pp_call_takes_body(const pp_call_t *call)
+{
+    return call->conn != NULL;
 }
 
 void pp_call_body_ready(pp_call_t *call)

@@ -37,7 +37,8 @@ struct pp_call_t {
     pp_timeouts_t timeouts;
     pp_call_head_t head;
     pp_request_t request; /* has_body, chunked, expect_continue, kind */
-    bool idempotent;      /* RFC 9110 section 9.2.2 */
+    bool idempotent;      /* RFC 9110 section 9.2.2, or the client says that it may be sent again */
+    int request_buffer;   /* bytes of an idempotent request's body that are kept to be sent again */
 
     /* The outcome, growing; complete in on_done. */
     const pp_server_t *server; /* the last one tried, or NULL */
@@ -45,6 +46,7 @@ struct pp_call_t {
     int attempts;
     bool reused;                                             /* the last attempt's connection had served before */
     const char *why_new;                                     /* when not */
+    int retry_after;                                         /* seconds after which there may be room in the pool; 0: not known */
     pp_time_t began, t_pool, t_dns, t_connect, t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
 
     /* The call's own. */
@@ -56,7 +58,8 @@ struct pp_call_t {
     int tried[PP_ATTEMPTS_MAX];
     int server_index;
     pp_time_t checkout_at;
-    bool replay;
+    pp_replay_t body; /* what is kept of the request's body */
+    bool replayed;    /* it met a dead connection, and has got a fresh one */
     bool in_flight;
     bool paused;
 };
@@ -66,6 +69,9 @@ void pp_call_start(pp_call_t *call);
 
 /* There may be more to read by front->body_read. on_done may come from inside. */
 void pp_call_body_ready(pp_call_t *call);
+
+/* Is there a connection that the body is for, at the moment? */
+bool pp_call_takes_body(const pp_call_t *call);
 
 /* See pp_exchange_pause(). Not to be forgotten over attempts. */
 void pp_call_pause(pp_call_t *call);

@@ -116,12 +116,12 @@ pp_err_t pp_conn_established(pp_conn_t *conn)
     return connect_error(code);
 }
 
-apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
+static apr_status_t receive(const pp_conn_t *conn, char *buf, size_t *len, int flags)
 {
     ssize_t n;
 
     do
-        n = recv(conn->fd, buf, *len, 0);
+        n = recv(conn->fd, buf, *len, flags);
     while (n < 0 && errno == EINTR);
     *len = n > 0 ? (size_t)n : 0;
     if (n > 0)
@@ -129,6 +129,19 @@ apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
     if (n == 0)
         return APR_EOF;
     return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : APR_FROM_OS_ERROR(errno);
+}
+
+apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
+{
+    return receive(conn, buf, len, 0);
+}
+
+apr_status_t pp_conn_peek(const pp_conn_t *conn)
+{
+    char byte;
+    size_t len = sizeof(byte);
+
+    return receive(conn, &byte, &len, MSG_PEEK | MSG_DONTWAIT);
 }
 
 apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)

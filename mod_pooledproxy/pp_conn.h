@@ -52,6 +52,10 @@ pp_err_t pp_conn_established(pp_conn_t *conn);
 /* One read(2) of at most *len bytes. APR_SUCCESS: *len > 0; APR_EAGAIN; APR_EOF; other: the connection is broken. */
 apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len);
 
+/* What the peer of a connection that lay idle has done meanwhile, by one recv(2) that takes nothing. APR_EAGAIN: nothing; APR_SUCCESS:
+ * it has sent something; other: it has closed. */
+apr_status_t pp_conn_peek(const pp_conn_t *conn);
+
 /* One writev(2); *written bytes are gone. APR_SUCCESS (maybe not all), APR_EAGAIN (none), other: broken. */
 apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written);
 

@@ -280,6 +280,10 @@ static void on_exchange_alarm(pp_conn_t *conn)
     pp_exchange_t *x = conn->holder;
 
     assert(x->alarm != ALARM_NONE);
+    if (x->paused && x->alarm == ALARM_FIRST_BYTE) {
+        x->overdue = true;
+        return;
+    }
     if (x->alarm == ALARM_EXPECT) {
         x->expect_hold = false;
         pp_exchange_send(x);
@@ -329,6 +333,9 @@ void pp_exchange_resume(pp_exchange_t *x)
     pp_exchange_alarm(x);
     if (x->alarm == ALARM_READ && x->read_left > 0) /* a pause is no sign of life from the server */
         pp_conn_alarm(x->conn, pp_loop_now(x->conn->loop) + x->read_left);
+    if (x->overdue)
+        pp_conn_alarm(x->conn, pp_loop_now(x->conn->loop) + 1); /* in the next round, in which reading comes first */
+    x->overdue = false;
 }
 
 void pp_exchange_fail(pp_exchange_t *x, pp_err_t err)

@@ -10,6 +10,7 @@
 #include "pp_h1_body.h"
 #include "pp_h1_head.h"
 #include "pp_policy.h"
+#include "pp_replay.h"
 #include "pp_stats.h"
 
 typedef struct pp_exchange_t pp_exchange_t;
@@ -17,7 +18,8 @@ typedef struct pp_exchange_t pp_exchange_t;
 /* What an exchange needs from the side that has the client. All calls on the loop's thread. */
 typedef struct pp_front_t {
     /* The next piece of the request's body (of what the client sends, in a tunnel). APR_SUCCESS: *data, *len > 0, valid until the next
-     * call. APR_EAGAIN: pp_exchange_body_ready() will be called. APR_EOF: that was all. Other: *err says what ends the exchange. */
+     * call. APR_EAGAIN: pp_exchange_body_ready() will be called. APR_EOF: that was all, and when asked again,
+     * too. Other: *err says what ends the exchange. */
     apr_status_t (*body_read)(void *front, const char **data, size_t *len, pp_err_t *err);
     /* An interim response but 100 and 101. */
     void (*on_interim)(void *front, const pp_h1_response_t *resp);
@@ -57,13 +59,13 @@ struct pp_exchange_t {
     void (*on_end)(pp_exchange_t *x, const pp_exchange_end_t *end); /* last of all; the connection is the user's again */
     const pp_request_t *request;
     const pp_timeouts_t *timeouts;
-    bool reused; /* the connection has served before: decides between stale and closed_no_answer */
+    bool reused;         /* the connection has served before: decides between stale and closed_no_answer */
+    pp_replay_t *replay; /* what is kept of the request's body is sent first, what is read is kept; NULL: nothing is */
 
     /* To be read by the user. */
-    bool body_touched; /* body_read was called: the request can't be sent again from its parts */
-    bool head_seen;    /* on_head was called */
-    bool any_byte;     /* a byte of an answer came */
-    size_t sent;       /* bytes of the request written */
+    bool head_seen; /* on_head was called */
+    bool any_byte;  /* a byte of an answer came */
+    size_t sent;    /* bytes of the request written */
     pp_time_t first_byte_at;
 
     /* The exchange's own. */
@@ -72,6 +74,7 @@ struct pp_exchange_t {
     int alarm;           /* which time-out rules now */
     pp_time_t read_left; /* while paused: what was left of the time-out of reading; 0: it did not rule */
     bool paused;
+    bool overdue;      /* the time for the first byte was over while paused: what has come by then still counts */
     bool expect_hold;  /* the body waits for 100 */
     bool body_waits;   /* body_read said APR_EAGAIN */
     bool body_done;    /* body_read said APR_EOF, or there is none */
@@ -93,6 +96,9 @@ void pp_exchange_start(pp_exchange_t *x, pp_conn_t *conn);
 
 /* There may be more to read by body_read. The end may come from inside. */
 void pp_exchange_body_ready(pp_exchange_t *x);
+
+/* After an end with nothing sent: what was read of the request's body. *len 0: nothing. */
+void pp_exchange_unsent(const pp_exchange_t *x, const char **data, size_t *len);
 
 /* No callback but body_read until resume (and what was read already, when called from a callback): back-pressure reaches the server. */
 void pp_exchange_pause(pp_exchange_t *x);

@@ -102,6 +102,19 @@ static void body_eof(pp_exchange_t *x)
         pp_exchange_out(x, OUT_DATA, PP_H1_LAST_CHUNK, sizeof(PP_H1_LAST_CHUNK) - 1);
 }
 
+/* What is kept of the body comes first; what the client sends is kept. */
+static apr_status_t body_read(pp_exchange_t *x, const char **data, size_t *len, pp_err_t *err)
+{
+    apr_status_t status;
+
+    if (x->replay && pp_replay_next(x->replay, data, len))
+        return APR_SUCCESS;
+    status = x->front->body_read(x->front_self, data, len, err);
+    if (status == APR_SUCCESS && x->replay && !x->tunnel)
+        pp_replay_keep(x->replay, *data, *len);
+    return status;
+}
+
 /* Queues the next piece of the body when the last one is gone. */
 static bool body_fill(pp_exchange_t *x)
 {
@@ -112,8 +125,7 @@ static bool body_fill(pp_exchange_t *x)
 
     if (x->body_done || x->body_waits || x->expect_hold || x->out[OUT_DATA].iov_len || x->out[OUT_CHUNK_END].iov_len)
         return true;
-    x->body_touched = true;
-    status = x->front->body_read(x->front_self, &data, &len, &err);
+    status = body_read(x, &data, &len, &err);
     if (x->fail)
         return pp_exchange_end(x, x->fail);
     x->body_waits = status == APR_EAGAIN;
@@ -124,6 +136,13 @@ static bool body_fill(pp_exchange_t *x)
     else if (!x->body_waits)
         return pp_exchange_end(x, err);
     return true;
+}
+
+/* The first piece waits in its place until it is sent whole, and nothing more is read before. */
+void pp_exchange_unsent(const pp_exchange_t *x, const char **data, size_t *len)
+{
+    *data = x->out[OUT_DATA].iov_base;
+    *len = x->body_done ? 0 : x->out[OUT_DATA].iov_len; /* at the end of a body without any data it is the last chunk */
 }
 
 static void out_advance(pp_exchange_t *x, size_t n)

@@ -83,4 +83,26 @@ subtest '200 at once' => sub {
     ends_clean($setup);
 };
 
+subtest 'no worker is free for it: an answer that came in time counts' => sub {
+    plan skip_all => 'only leases are renewed' if Test::PooledProxy::Config::mpm() ne 'event';
+    my $setup = Test::PooledProxy::Setup->new(%common,
+        backend     => 1,
+        main_config => "Timeout 4\nPooledProxyEventLoops 1\n<IfModule mpm_event_module>\nAsyncRequestWorkerFactor 64\n</IfModule>\n",
+        mpm_config  => "StartServers 1\nServerLimit 1\nThreadsPerChild 2\nMaxRequestWorkers 2\nMinSpareThreads 1\n",
+        config      => "<Location /waiting/>\nPooledProxyAsync Off\n</Location>\nPooledProxyPass /waiting/ http://127.0.0.1:\$BACKEND_PORT/\n"
+          . "PooledProxyPass / http://127.0.0.1:\$BACKEND_PORT/ timeout.first-byte=2500ms\n",
+    )->start;
+    my $leased = $setup->client;
+    $leased->send_request(GET => '/slow?ms=2250&n=5'); # the lease is renewed after 2 s
+    wait_until(5, sub { $setup->backend->stats->{active} == 1 });
+    my @busy = map { $setup->client } 1 .. 2;
+    $_->send_request(GET => '/waiting/slow?ms=3200&n=5') for @busy;
+    my $response = $leased->read_response;
+    is("$response->{status} $response->{body}", '200 01234', 'it is there when the lease is renewed, after its time');
+    is($_->read_response->{status}, 200, 'the worker is free again') for @busy;
+    $_->close for $leased, @busy;
+    settles($setup, 3);
+    ends_clean($setup, qr/AH00484/); # all workers are busy: that was wanted
+};
+
 done_testing();

@@ -3,7 +3,7 @@
 # backend of the tests. Prints its port, then serves until it is ended. Needs no module beyond Perl's own.
 #
 #   --port N          listen there (default: a free port)      --ready FILE   write the port there instead of standard output
-#   --keepalive MS    close connections that were idle that long
+#   --keepalive MS    close connections that were idle that long: exactly then, whatever comes in that moment
 #
 #   /                 a greeting                               /bytes?n=N          N bytes
 #   /slow?ms=MS&n=N   N bytes after MS milliseconds            /status?code=C      a response with that status
@@ -11,6 +11,7 @@
 #   /sink             reads the body, answers its length       /events?n=N&ms=MS   server-sent events (n=0: without end)
 #   /digest           reads the body, answers its SHA-256
 #   /close            answers, then closes                     /reset              closes without an answer
+#   /once?id=ID       answers; counts the IDs that came more than once, and for how many no answer was sent
 #   /stats            counters as JSON; its own connection and request are not counted
 use strict;
 use warnings;
@@ -26,7 +27,8 @@ GetOptions(\%option, 'port=i', 'ready=s', 'keepalive=i') or die "backend.pl: wro
 $SIG{PIPE} = 'IGNORE';
 
 my $filling = '0123456789abcdef' x 4096;    # 64 KB
-my %stats = map { $_ => 0 } qw(accepts open max_open requests active max_active aborted);
+my %stats = map { $_ => 0 } qw(accepts open max_open requests active max_active aborted twice lost);
+my %seen;                                   # how often an ID of /once came
 my (%conns, @timers);                       # by descriptor; [when, code] in order
 my ($reading, $writing) = ('', '');         # select's sets
 
@@ -109,8 +111,16 @@ sub watch_idle {
     my ($conn) = @_;
     my $left = $conn->{used} + $option{keepalive} / 1000 - time;
     return if !$conn->{socket};
-    if   ($left <= 0 && !$conn->{request}) { close_conn($conn) }
+    if   ($left <= 0 && !$conn->{request}) { close_idle($conn) }
     else                                   { after($left > 0 ? $left * 1000 : $option{keepalive}, sub { watch_idle($conn) }) }
+    return;
+}
+
+# What came in the last moment is sometimes received, and never answered: the worst that a server can do.
+sub close_idle {
+    my ($conn) = @_;
+    if (rand() < 0.5 && sysread $conn->{socket}, $conn->{in}, 262144, length $conn->{in}) { take_head($conn) && $stats{lost}++ }
+    close_conn($conn);
     return;
 }
 
@@ -198,6 +208,7 @@ sub count_request {
         $stats{max_open}-- if $conn->{is_record};
         return;
     }
+    $stats{twice}++ if $request->{path} eq '/once' && ++$seen{ $request->{args}{id} } == 2;
     $stats{requests}++;
     $stats{active}++;
     $stats{max_active} = $stats{active} if $stats{active} > $stats{max_active};
@@ -251,6 +262,7 @@ sub answer {
     if    ($path eq '/bytes')  { send_filling($conn, $args->{n} // 1024) }
     elsif ($path eq '/slow')   { after($args->{ms} // 1000, sub { send_late($conn, $request) }) }
     elsif ($path eq '/echo')   { respond($conn, 200, "$request->{method} $request->{target}\n$request->{fields}\n\n$request->{body}") }
+    elsif ($path eq '/once')   { respond($conn, 200, "once\n") }
     elsif ($path eq '/sink')   { respond($conn, 200, "$request->{length}\n") }
     elsif ($path eq '/digest') { respond($conn, 200, ($request->{digest} // Digest::SHA->new(256))->hexdigest . "\n") }
     elsif ($path eq '/status') { respond($conn, $args->{code} // 200, "status\n") }

@@ -31,96 +31,6 @@ static void test_plain(void)
     end();
 }
 
-/* ---- stale connections ---- */
-
-/* The peer goes; the pool can't know of it yet when the request is made. */
-static client_t *call_on_dead(bool idempotent, bool has_body, void (*goes)(peer_t *))
-{
-    client_t *client = client_for(&one);
-
-    make_idle();
-    client->call.idempotent = idempotent;
-    client->call.request.has_body = has_body;
-    client->data = has_body ? "data" : NULL;
-    goes(&peer);
-    pp_call_start(&client->call);
-    return client;
-}
-
-static void test_stale(void)
-{
-    client_t *client;
-
-    note("stale connections");
-    begin();
-    client = call_on_dead(true, false, peer_close);
-    ok(is_asked(0), "GET on a dead connection comes again on a new one");
-    peer_send(&peer, OK);
-    is_str(outcome(client), "200 hello ok", "... and is answered");
-    is_int(stats.stale_replayed, 1, "... the replay is counted");
-    is_int(stats.conn_closed[PP_CLOSE_stale], 1, "... and the stale connection");
-    is_str(client->call.why_new, "fresh", "... the new one says why");
-    is_int(stats.requests_failed, 0, "... nothing failed");
-    end();
-
-    begin();
-    client = call_on_dead(true, false, peer_close);
-    ok(is_asked(0), "a replay");
-    peer_close(&peer);
-    is_str(outcome(client), "closed_no_answer", "... that fails as well is not tried again");
-    is_int(stats.stale_replayed, 1, "... one replay");
-    end();
-
-    begin();
-    client = call_on_dead(false, false, peer_close);
-    is_str(outcome(client), "stale", "POST on a dead connection is not sent twice");
-    is_int(stats.stale_replayed, 0, "... no replay");
-    drive_rounds(shard->loop, 3);
-    ok(!accept_at(0), "... no connection");
-    end();
-
-    begin();
-    client = call_on_dead(false, false, peer_reset);
-    ok(is_asked(0), "POST of which nothing could be sent comes again");
-    peer_send(&peer, OK);
-    is_str(outcome(client), "200 hello ok", "... and is answered");
-    end();
-
-    begin();
-    client = call_on_dead(true, true, peer_close);
-    is_str(outcome(client), "stale", "PUT whose body was begun is not sent again: its beginning is gone");
-    end();
-}
-
-/* All connections of the pool are dead: the replay must not take another of them. */
-static void test_all_stale(void)
-{
-    client_t *a, *b;
-    peer_t first;
-
-    begin();
-    a = client_for(&one);
-    b = client_for(&one);
-    pp_call_start(&a->call);
-    ok(is_asked(0), "two connections");
-    first = peer;
-    pp_call_start(&b->call);
-    ok(drive_until(shard->loop, accept_at(0)) && is_asked(0), "... busy");
-    peer_send(&peer, OK);
-    peer_send(&first, OK);
-    (void)outcome(a);
-    (void)outcome(b);
-    peer_close(&peer);
-    peer_close(&first);
-    a = client_for(&one);
-    pp_call_start(&a->call);
-    ok(is_asked(0), "... both dead: the replay goes over a third");
-    peer_send(&peer, OK);
-    is_str(outcome(a), "200 hello ok", "... and is answered");
-    is_int(stats.stale_replayed, 1, "... after one replay");
-    end();
-}
-
 /* ---- another server ---- */
 
 static void test_failover(void)
@@ -213,8 +123,6 @@ int main(void)
 {
     drive_begin();
     test_plain();
-    test_stale();
-    test_all_stale();
     test_failover();
     test_no_server();
     drive_end();

@@ -214,6 +214,33 @@ static void test_first_byte_timeout(void)
     done_with_time();
 }
 
+/* A pause can last longer than the time there is: what has come by its end counts. */
+static void test_first_byte_while_paused(void)
+{
+    prepare_for_time();
+    start();
+    pp_exchange_pause(&x);
+    ok(!ends_after(PP_SEC(3)), "the time for the first byte is over while paused: that waits");
+    peer_send(&peer, OK HELLO);
+    ok(!ends_after(PP_SEC(10)), "... however long");
+    pp_exchange_resume(&x);
+    drive_clock_by(PP_SEC(1));
+    is_str(outcome_at_end(), "200 [hello] ok reusable", "... an answer that has come meanwhile counts");
+    done_with_time();
+
+    prepare_for_time();
+    start();
+    pp_exchange_pause(&x);
+    ok(!ends_after(PP_SEC(3)), "the same");
+    pp_exchange_resume(&x);
+    pp_exchange_pause(&x);
+    ok(!ends_after(1), "... paused again at once");
+    pp_exchange_resume(&x);
+    ok(!front.ended && ends_after(1), "... and when none has come it ends at once");
+    is_str(outcome(), "[] first_byte_timeout timeout", "... first_byte_timeout");
+    done_with_time();
+}
+
 static void test_read_timeout(void)
 {
     prepare_for_time();
@@ -345,6 +372,7 @@ int main(void)
     test_reset_while_paused();
     test_write_timeout();
     test_first_byte_timeout();
+    test_first_byte_while_paused();
     test_read_timeout();
     test_fail();
     test_abandon();

@@ -9,13 +9,14 @@ use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
 use Time::HiRes qw(time);
 use Test::PooledProxy::Util qw(slowness);
 
-# new(port => PORT, clients => N, request => BYTES or CODE that returns them, each => N requests of each client (0: until stop())).
-# The answers must have Content-Length.
+# new(port => PORT, clients => N, request => BYTES or CODE that returns them, each => N requests of each client (0: until stop()),
+# gap => CODE that returns the seconds from an answer to the client's next request (none: at once)). The CODEs are given the client's
+# number. The answers must have Content-Length.
 sub new {
     my ($class, %args) = @_;
-    my $self = bless { each => 1, %args, answered => 0, statuses => {}, failures => {}, by_fd => {}, reading => '', writing => '' }, $class;
+    my $self = bless { each => 1, %args, answered => 0, statuses => {}, failures => {}, by_fd => {}, later => [], reading => '', writing => '' }, $class;
     $self->{address} = pack_sockaddr_in($args{port}, INADDR_LOOPBACK);
-    $self->connect({ left => $self->{each} || -1 }) for 1 .. $args{clients};
+    $self->connect({ number => $_, left => $self->{each} || -1 }) for 1 .. $args{clients};
     return $self;
 }
 
@@ -58,14 +59,14 @@ sub connect {
     my ($self, $one) = @_;
     socket my $socket, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
     fcntl $socket, F_SETFL, fcntl($socket, F_GETFL, 0) | O_NONBLOCK;
-    @$one{qw(socket fd in out)} = ($socket, fileno $socket, '', $self->next_request);
+    @$one{qw(socket fd in out)} = ($socket, fileno $socket, '', $self->next_request($one));
     $self->{by_fd}{ $one->{fd} } = $one;
     connect($socket, $self->{address}) || $! == EINPROGRESS or return $self->fail($one, "connect: $!");
     vec($self->{writing}, $one->{fd}, 1) = 1;
     return;
 }
 
-sub next_request { my ($self) = @_; return ref $self->{request} ? $self->{request}->() : $self->{request} }
+sub next_request { my ($self, $one) = @_; return ref $self->{request} ? $self->{request}->($one->{number}) : $self->{request} }
 
 sub drop {
     my ($self, $one) = @_;
@@ -118,10 +119,28 @@ sub take {
         $one->{had} = 0;
         return $self->connect($one);
     }
-    $one->{out} = $self->next_request;
     vec($self->{reading}, $one->{fd}, 1) = 0;
+    return $self->send_next($one) if !$self->{gap};
+    push @{ $self->{later} }, [time + $self->{gap}->($one->{number}), $one];
+    return;
+}
+
+sub send_next {
+    my ($self, $one) = @_;
+    $one->{out} = $self->next_request($one);
     vec($self->{writing}, $one->{fd}, 1) = 1;
     return $self->write_to($one);
+}
+
+# Those whose gap is over go on; how long the others have, at most so many seconds.
+sub go_on {
+    my ($self, $seconds) = @_;
+    my $now = time;
+    my @due = map { $_->[1] } grep { $_->[0] <= $now } @{ $self->{later} };
+    @{ $self->{later} } = grep { $_->[0] > $now } @{ $self->{later} };
+    $self->send_next($_) for grep { $_->{socket} } @due;
+    for my $entry (@{ $self->{later} }) { $seconds = $entry->[0] - $now if $entry->[0] - $now < $seconds }
+    return $seconds;
 }
 
 # ---- all ----
@@ -130,6 +149,7 @@ sub take {
 sub turn {
     my ($self, $seconds) = @_;
     local $SIG{PIPE} = 'IGNORE';
+    $seconds = $self->go_on($seconds);
     return if select(my $readable = $self->{reading}, my $writable = $self->{writing}, undef, $seconds) <= 0;
     for my $fd (bits_of($writable)) { $self->write_to($self->{by_fd}{$fd})  if $self->{by_fd}{$fd} }
     for my $fd (bits_of($readable)) { $self->read_from($self->{by_fd}{$fd}) if $self->{by_fd}{$fd} }

@@ -22,7 +22,7 @@ use Test::PooledProxy::Upstream;
 use Test::PooledProxy::Util qw(wait_until write_file project_root);
 
 # new(settings): config, main_config, vhosts, modules => [...], mpm_config, upstream => {UPSTREAM => SCRIPT, ...}, backend => bool,
-# files => {NAME => CONTENT}, tls => bool, certificate => bool, timeout => SECONDS; httpd => a running one, to be reloaded.
+# backend_options => [of backend.pl], files => {NAME => CONTENT}, tls => bool, certificate => bool, timeout => SECONDS; httpd => a running one, to be reloaded.
 sub new {
     my ($class, %settings) = @_;
     my $self = bless { timeout => 10, upstream => {}, %settings, owner => $$ }, $class;
@@ -72,7 +72,7 @@ sub prepare {
     };
     $self->{vars}{HANGING_PORT} = $self->hanging_port if grep { ($_ // '') =~ /\$HANGING_PORT/ } @$self{qw(config main_config vhosts)};
     if ($self->{backend}) {
-        $self->{backend_process} = Test::PooledProxy::Backend->new;
+        $self->{backend_process} = Test::PooledProxy::Backend->new(@{ $self->{backend_options} || [] });
         $self->{vars}{BACKEND_PORT} = $self->{backend_process}->port;
     }
     $self->{vars}{UPSTREAM_PORT} = $self->{vars}{BACKEND_PORT} // $self->{vars}{CLOSED_PORT};
