@@ -6,18 +6,6 @@
 #include <apr_strings.h>
 #include <util_cfgtree.h>
 
-/* The pool remembers it once. */
-static void pool_leads_to(pp_build_t *build, pp_pool_def_t *pool, const pp_server_t *server)
-{
-    if (!pool->servers)
-        pool->servers = apr_array_make(build->p, 2, sizeof(const pp_server_t *));
-    for (int i = 0; i < pool->servers->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(pool->servers, i, const pp_server_t *)->key, server->key) == 0)
-            return;
-    }
-    APR_ARRAY_PUSH(pool->servers, const pp_server_t *) = server;
-}
-
 static void use_add(pp_build_t *build, const pp_server_conf_t *vhost, const pp_upstream_t *upstream, const pp_route_t *route,
                     const char *url, const char *where)
 {
@@ -26,10 +14,6 @@ static void use_add(pp_build_t *build, const pp_server_conf_t *vhost, const pp_u
 
     *use = (pp_use_t){vhost, pool, upstream, route, url, where};
     APR_ARRAY_PUSH(build->uses, pp_use_t *) = use;
-    for (int i = 0; i < upstream->nservers; i++) {
-        if (!upstream->servers[i]->backup && !upstream->servers[i]->drain)
-            pool_leads_to(build, APR_ARRAY_IDX(build->pools, upstream->pool->index, pp_pool_def_t *), upstream->servers[i]);
-    }
 }
 
 static void use_url(pp_build_t *build, const pp_server_conf_t *vhost, const pp_route_t *route, const char *url, const char *where)
@@ -172,7 +156,7 @@ bool pooledproxy_pool_may_open(const pp_build_t *build, const pp_built_pool_t *p
 
 static void server_add(pp_pool_def_t *def, pp_server_t *server)
 {
-    if (server->drain)
+    if (server->drain || server->backup)
         return;
     for (int i = 0; i < def->servers->nelts; i++) {
         if (strcmp(APR_ARRAY_IDX(def->servers, i, pp_server_t *)->key, server->key) == 0)
