@@ -320,10 +320,20 @@ static void on_readable(pp_lease_t *lease)
     pooledproxy_client_watch(lease);
 }
 
+/* The client can't be reached any more, whatever it has sent before. */
+static bool is_reset(const pp_lease_t *lease, apr_int16_t events)
+{
+    const pp_forward_t *fw = lease->work;
+
+    return (events & (APR_POLLERR | APR_POLLHUP)) && fw && !fw->body_waits && !fw->tunnel;
+}
+
 static void on_client(pp_lease_t *lease, apr_int16_t events)
 {
     if (lease->congested && (events & (APR_POLLOUT | APR_POLLERR | APR_POLLHUP)))
         on_writable(lease);
+    else if (is_reset(lease, events))
+        client_lost(lease, PP_ERR_client_gone);
     else
         on_readable(lease);
 }
