@@ -40,6 +40,10 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
     fw->body_waits = status == APR_EAGAIN;
     if (!fw->body_waits)
         fw->body_until = 0;
+    if (status == APR_EOF && fw->lease->client_sent) { /* what it had sent was the body: from now on its end can be seen again */
+        fw->lease->client_sent = false;
+        pooledproxy_client_watch(fw->lease);
+    }
     if (fw->body_waits && !fw->bounced) {
         fw->lease->client_sent = false;
         pooledproxy_client_push(fw->lease); /* httpd may have said 100 */

@@ -55,6 +55,8 @@ my @phases = (
     ['waits for an answer',      'GET /FRONT/slow?ms=60000'],
     ['sends a body',             "POST /FRONT/sink\nContent-Length: 1000", body => 'some of it'],
     ['sends a body in chunks',   "POST /FRONT/sink\nTransfer-Encoding: chunked", body => "5\r\nhello\r\n"],
+    ['waits after a body that had to wait', "POST /FRONT/slow?ms=60000&lazy=300\nContent-Length: 10000000", body => 'x' x 10_000_000,
+        here => sub { $setup->backend->stats->{answering} == 2 }], # and the one for this look
     ['reads events',             'GET /FRONT/events?ms=20', reads => 100],
     ['reads a large answer',     'GET /FRONT/bytes?n=500000000', reads => 100000],
     ['has stopped to read',      'GET /FRONT/bytes?n=500000000', reads => 1],
