@@ -73,6 +73,7 @@ static void register_hooks(apr_pool_t *p)
     pooledproxy_trailers_register();
     pooledproxy_lease_register(&pooledproxy_async_user, is_connection_wanted);
     ap_hook_check_config(pooledproxy_config_check, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(pooledproxy_config_dump, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(on_post_config, NULL, NULL, APR_HOOK_LAST);
     ap_hook_child_init(on_child_init, NULL, NULL, APR_HOOK_LAST);
     ap_hook_child_stopping(on_child_stopping, NULL, NULL, APR_HOOK_FIRST);

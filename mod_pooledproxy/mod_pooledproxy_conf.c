@@ -32,44 +32,51 @@ void pooledproxy_timeouts_unset(pp_timeouts_t *timeouts)
 {
 #define PP_TIMEOUT(member, key, preset, least, text) timeouts->member = PP_UNSET;
 #define PP_CHOICE(member, directive, preset, words, text)
+#define PP_SIZE(member, directive, key, preset, text)
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
 }
+
+#define OVERLAY(member)           \
+    if (over->member != PP_UNSET) \
+        base->member = over->member;
 
 void pooledproxy_timeouts_overlay(pp_timeouts_t *base, const pp_timeouts_t *over)
 {
-#define PP_TIMEOUT(member, key, preset, least, text) \
-    if (over->member != PP_UNSET)                    \
-        base->member = over->member;
+#define PP_TIMEOUT(member, key, preset, least, text) OVERLAY(member)
 #define PP_CHOICE(member, directive, preset, words, text)
+#define PP_SIZE(member, directive, key, preset, text)
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
 }
 
 void pooledproxy_settings_unset(pp_request_settings_t *settings)
 {
     memset(settings, 0, sizeof(*settings));
     pooledproxy_timeouts_unset(&settings->timeouts);
-    settings->status_header = settings->request_buffer = PP_UNSET; /* no directives yet */
 #define PP_TIMEOUT(member, key, preset, least, text)
 #define PP_CHOICE(member, directive, preset, words, text) settings->member = PP_UNSET;
+#define PP_SIZE(member, directive, key, preset, text) settings->member = PP_UNSET;
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
 }
 
 void pooledproxy_settings_preset(pp_request_settings_t *settings)
 {
     memset(settings, 0, sizeof(*settings));
-    settings->status_header = PP_STATUS_HEADER_ERRORS;
-    settings->request_buffer = 64 * 1024;
 #define PP_TIMEOUT(member, key, preset, least, text) settings->timeouts.member = preset;
 #define PP_CHOICE(member, directive, preset, words, text) settings->member = preset;
+#define PP_SIZE(member, directive, key, preset, text) settings->member = preset;
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
 }
 
 static void overlay_array(apr_pool_t *p, apr_array_header_t **base, const apr_array_header_t *over)
@@ -82,17 +89,13 @@ static void overlay_array(apr_pool_t *p, apr_array_header_t **base, const apr_ar
 void pooledproxy_settings_overlay(apr_pool_t *p, pp_request_settings_t *base, const pp_request_settings_t *over)
 {
     pooledproxy_timeouts_overlay(&base->timeouts, &over->timeouts);
-    if (over->status_header != PP_UNSET)
-        base->status_header = over->status_header;
-    if (over->request_buffer != PP_UNSET)
-        base->request_buffer = over->request_buffer;
 #define PP_TIMEOUT(member, key, preset, least, text)
-#define PP_CHOICE(member, directive, preset, words, text) \
-    if (over->member != PP_UNSET)                         \
-        base->member = over->member;
+#define PP_CHOICE(member, directive, preset, words, text) OVERLAY(member)
+#define PP_SIZE(member, directive, key, preset, text) OVERLAY(member)
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
     overlay_array(p, &base->cookie_domains, over->cookie_domains);
     overlay_array(p, &base->cookie_paths, over->cookie_paths);
 }

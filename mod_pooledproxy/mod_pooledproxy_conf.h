@@ -27,6 +27,7 @@ enum { PP_STATUS_HEADER_OFF, PP_STATUS_HEADER_ERRORS, PP_STATUS_HEADER_ALWAYS };
 typedef struct pp_cookie_map_t {
     const char *from;
     const char *to;
+    const char *where; /* FILE:LINE */
 } pp_cookie_map_t;
 
 /* Settings that may differ per request: context V D, and the keys of PooledProxyPass. */
@@ -37,17 +38,18 @@ typedef struct pp_request_settings_t {
     int rewrite_redirects;
     int async;
     int status_header;                  /* PP_STATUS_HEADER_... */
-    int request_buffer;                 /* PooledProxyRequestBuffer: bytes of a request's body kept to be sent again */
+    int request_buffer;                 /* PooledProxyRequestBuffer: bytes of the body kept for a replay; 0: none */
     apr_array_header_t *cookie_domains; /* of pp_cookie_map_t, or NULL */
     apr_array_header_t *cookie_paths;
 } pp_request_settings_t;
 
 /* One PooledProxyPass or PooledProxyPassMatch. */
 typedef struct pp_route_t {
-    const char *path;  /* the prefix; in <Location> the location's path; NULL with regex */
-    ap_regex_t *regex; /* PooledProxyPassMatch */
-    const char *url;   /* as written; with regex it may hold $1 ... $9 in its path */
-    bool exclude;      /* "!" */
+    const char *path;    /* the prefix; in <Location> the location's path; NULL with regex */
+    ap_regex_t *regex;   /* PooledProxyPassMatch */
+    const char *pattern; /* the regex as it was written, or NULL */
+    const char *url;     /* as written; with regex it may hold $1 ... $9 in its path */
+    bool exclude;        /* "!" */
     bool nocanon;
     bool in_location;
     pp_upstream_t *upstream;        /* NULL for exclude; for upstream://NAME resolved in post_config */
@@ -66,6 +68,7 @@ typedef struct pp_server_conf_t {
     apr_array_header_t *blocks;               /* private to it: of struct pp_upstream_block_t *, this vhost's own */
     apr_array_header_t *location_routes;      /* private to it: of pp_route_t *, those of this vhost's <Location>s */
     struct pp_upstream_block_t *open_block;   /* private to it: the <PooledProxyUpstream> that is being read */
+    struct pp_origins_t *origins;             /* private to it: where `settings`, enabled and event_loops are set */
     pp_pool_def_t *pool;                      /* this vhost's pool; after post_config */
     pp_request_settings_t settings;           /* after post_config without any PP_UNSET */
     bool has_routes; /* may any request of this vhost be ours (routes, locations, handlers)? After post_config */

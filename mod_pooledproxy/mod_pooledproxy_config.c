@@ -22,6 +22,7 @@ void *pooledproxy_config_create_server(apr_pool_t *p, server_rec *s)
     conf->pool_settings = apr_palloc(p, sizeof(*conf->pool_settings));
     pooledproxy_pool_unset(conf->pool_settings);
     pooledproxy_settings_unset(&conf->settings);
+    conf->origins = apr_pcalloc(p, sizeof(*conf->origins));
     return conf;
 }
 
@@ -38,6 +39,8 @@ void *pooledproxy_config_merge_server(apr_pool_t *p, void *base_conf, void *over
     pooledproxy_pool_overlay(conf->pool_settings, over->pool_settings);
     conf->settings = base->settings;
     pooledproxy_settings_overlay(p, &conf->settings, &over->settings);
+    conf->origins = apr_pmemdup(p, base->origins, sizeof(*base->origins));
+    pooledproxy_origins_overlay(conf->origins, over->origins);
     return conf;
 }
 
@@ -63,14 +66,18 @@ void *pooledproxy_config_merge_dir(apr_pool_t *p, void *base_conf, void *over_co
 
 static const char *set_enabled(cmd_parms *cmd, void *dir, int on)
 {
+    pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
+
     (void)dir;
-    pooledproxy_server_conf(cmd->server)->enabled = on;
+    conf->enabled = on;
+    conf->origins->enabled = pooledproxy_where(cmd->pool, cmd->directive);
     return NULL;
 }
 
 static const char *set_event_loops(cmd_parms *cmd, void *dir, const char *arg)
 {
     const char *why = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
     pp_time_t loops;
 
     (void)dir;
@@ -79,12 +86,21 @@ static const char *set_event_loops(cmd_parms *cmd, void *dir, const char *arg)
     why = pooledproxy_parse_number(cmd->pool, arg, 1, EVENT_LOOPS_MOST, &loops);
     if (why)
         return apr_pstrcat(cmd->pool, "PooledProxyEventLoops: ", why, NULL);
-    pooledproxy_server_conf(cmd->server)->event_loops = (int)loops;
+    conf->event_loops = (int)loops;
+    conf->origins->event_loops = pooledproxy_where(cmd->pool, cmd->directive);
     return NULL;
 }
 
 #define VHOST RSRC_CONF
 #define VHOST_DIR (RSRC_CONF | ACCESS_CONF)
+
+/* By the kind of the row: how many values its directive takes. */
+#define INIT_PP_NUMBER(directive, row, text) AP_INIT_TAKE1(directive, pooledproxy_set_pool, row, VHOST, text)
+#define INIT_PP_FLAG INIT_PP_NUMBER
+#define INIT_PP_TIME INIT_PP_NUMBER
+#define INIT_PP_LIMIT INIT_PP_NUMBER
+#define INIT_PP_AGE(directive, row, text) AP_INIT_TAKE12(directive, pooledproxy_set_max_age, row, VHOST, text)
+#define SETTING_ROW(member) ((void *)&pooledproxy_setting_rows[PP_SETTING_##member])
 
 const command_rec pooledproxy_commands[] = {
     AP_INIT_FLAG("PooledProxy", set_enabled, NULL, VHOST, "On|Off: Off makes every route of this vhost decline (default: On)"),
@@ -105,15 +121,22 @@ const command_rec pooledproxy_commands[] = {
                       "total=T pool=T connect=T write=T first-byte=T read=T, any of them"),
     AP_INIT_TAKE1("PooledProxyEventLoops", set_event_loops, NULL, VHOST,
                   "N: event loop threads in each child process (default: 1)"),
+    AP_INIT_TAKE1("PooledProxyBackendCapacity", pooledproxy_set_capacity, NULL, VHOST,
+                  "N: connections that the upstream's servers can take: httpd -t fails when the limits could exceed it"),
 #define PP_POOL(member, directive, kind, least, most, preset, text) \
-    AP_INIT_TAKE1(directive, pooledproxy_set_pool, (void *)&pooledproxy_pool_rows[PP_POOL_ROW_##member], VHOST, text),
+    INIT_##kind(directive, (void *)&pooledproxy_pool_rows[PP_POOL_ROW_##member], text),
+#define PP_POOL_PART(member, preset)
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
+#undef PP_POOL_PART
 #define PP_TIMEOUT(member, key, preset, least, text)
 #define PP_CHOICE(member, directive, preset, words, text) \
-    AP_INIT_TAKE1(directive, pooledproxy_set_choice, (void *)&pooledproxy_choice_rows[PP_CHOICE_ROW_##member], VHOST_DIR, text),
+    AP_INIT_TAKE1(directive, pooledproxy_set_choice, SETTING_ROW(member), VHOST_DIR, text),
+#define PP_SIZE(member, directive, key, preset, text) \
+    AP_INIT_TAKE1(directive, pooledproxy_set_size, SETTING_ROW(member), VHOST_DIR, text),
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
     {.name = NULL},
 };

@@ -15,6 +15,9 @@ void *pooledproxy_config_merge_dir(apr_pool_t *p, void *base, void *over);
 /* check_config, which httpd -t runs too: names of upstreams, URLs of handlers. OK, or an error after logging. */
 int pooledproxy_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server);
 
+/* test_config: httpd -t -D DUMP_POOLS. */
+void pooledproxy_config_dump(apr_pool_t *pconf, server_rec *main_server);
+
 /* post_config: makes what mod_pooledproxy_conf.h promises to exist after it. OK, or an error after logging. */
 int pooledproxy_config_finish(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
 

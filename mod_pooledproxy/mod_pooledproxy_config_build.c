@@ -1,6 +1,5 @@
 /* mod_pooledproxy_config_build: once all directives are read: names become upstreams, settings become pools, nothing stays unset. */
-#include "mod_pooledproxy_config.h"
-#include "mod_pooledproxy_config_own.h"
+#include "mod_pooledproxy_config_build.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
@@ -10,18 +9,8 @@ APLOG_USE_MODULE(pooledproxy);
 
 #define EVENT_LOOPS 1
 
-typedef struct build_t {
-    apr_pool_t *p;
-    server_rec *main_server;
-    pp_main_conf_t *conf;
-    apr_array_header_t *pools;     /* of pp_pool_def_t * */
-    apr_array_header_t *upstreams; /* of pp_upstream_t * */
-    bool main_has_handlers;
-    int errors;
-} build_t;
-
 /* A vhost without any directive of ours shares the main server's conf: it gets one of its own, since it has a pool of its own. */
-static pp_server_conf_t *own_conf(build_t *build, server_rec *s)
+static pp_server_conf_t *own_conf(pp_build_t *build, server_rec *s)
 {
     pp_server_conf_t *conf = pooledproxy_server_conf(s);
 
@@ -35,7 +24,7 @@ static pp_server_conf_t *own_conf(build_t *build, server_rec *s)
     return conf;
 }
 
-static bool has_pool_named(const build_t *build, const char *name)
+static bool has_pool_named(const pp_build_t *build, const char *name)
 {
     for (int i = 0; i < build->pools->nelts; i++) {
         if (strcmp(APR_ARRAY_IDX(build->pools, i, pp_pool_def_t *)->name, name) == 0)
@@ -44,9 +33,11 @@ static bool has_pool_named(const build_t *build, const char *name)
     return false;
 }
 
-static pp_pool_def_t *pool_make(build_t *build, const char *name, const struct pp_pool_settings_t *settings)
+static pp_pool_def_t *pool_make(pp_build_t *build, const char *name, const struct pp_pool_settings_t *settings,
+                                const pp_server_conf_t *vhost, const pp_upstream_block_t *block)
 {
     pp_pool_def_t *pool = apr_pcalloc(build->p, sizeof(*pool));
+    pp_built_pool_t *built = apr_pcalloc(build->p, sizeof(*built));
 
     pool->name = name;
     for (int n = 2; has_pool_named(build, pool->name); n++)
@@ -54,30 +45,33 @@ static pp_pool_def_t *pool_make(build_t *build, const char *name, const struct p
     pool->index = build->pools->nelts;
     pooledproxy_pool_policy(settings, &pool->policy);
     APR_ARRAY_PUSH(build->pools, pp_pool_def_t *) = pool;
+    *built = (pp_built_pool_t){pool, *settings, vhost, block};
+    APR_ARRAY_PUSH(build->built, pp_built_pool_t *) = built;
     return pool;
 }
 
-static const char *vhost_name(build_t *build, const server_rec *s)
+static const char *vhost_name(pp_build_t *build, const server_rec *s)
 {
     int port = s->port ? s->port : s->addrs ? s->addrs->host_port : 0;
 
     return apr_psprintf(build->p, "%s:%d", s->server_hostname ? s->server_hostname : "-", port);
 }
 
-static void complete_upstream(build_t *build, const pp_upstream_block_t *block, const struct pp_pool_settings_t *of_vhost)
+static void complete_upstream(pp_build_t *build, const pp_server_conf_t *vhost, const pp_upstream_block_t *block,
+                              const struct pp_pool_settings_t *of_vhost)
 {
     struct pp_pool_settings_t settings = *of_vhost;
     pp_upstream_t *upstream = block->upstream;
 
     pooledproxy_pool_overlay(&settings, &block->settings);
-    upstream->pool = pool_make(build, upstream->name, &settings);
-    upstream->balance = (pp_balance_kind_t)settings.balance;
+    upstream->pool = pool_make(build, upstream->name, &settings, vhost, block);
+    upstream->balance = (pp_balance_kind_t)settings.balance.value;
     upstream->hash_expr = settings.hash_expr;
     upstream->index = build->upstreams->nelts;
     APR_ARRAY_PUSH(build->upstreams, pp_upstream_t *) = upstream;
 }
 
-static void complete_vhost(build_t *build, server_rec *s)
+static void complete_vhost(pp_build_t *build, server_rec *s)
 {
     pp_server_conf_t *conf = own_conf(build, s);
     struct pp_pool_settings_t pool_settings;
@@ -90,12 +84,12 @@ static void complete_vhost(build_t *build, server_rec *s)
         conf->enabled = 1;
     pooledproxy_pool_preset(&pool_settings);
     pooledproxy_pool_overlay(&pool_settings, conf->pool_settings);
-    conf->pool = pool_make(build, vhost_name(build, s), &pool_settings);
+    conf->pool = pool_make(build, vhost_name(build, s), &pool_settings, conf, NULL);
     for (int i = 0; i < conf->blocks->nelts; i++)
-        complete_upstream(build, APR_ARRAY_IDX(conf->blocks, i, pp_upstream_block_t *), &pool_settings);
+        complete_upstream(build, conf, APR_ARRAY_IDX(conf->blocks, i, pp_upstream_block_t *), &pool_settings);
 }
 
-static void resolve(build_t *build, const pp_server_conf_t *conf, pp_route_t *route)
+static void resolve(pp_build_t *build, const pp_server_conf_t *conf, pp_route_t *route)
 {
     const char *why;
 
@@ -110,7 +104,7 @@ static void resolve(build_t *build, const pp_server_conf_t *conf, pp_route_t *ro
 }
 
 /* The routes that come from the main server are shared; each vhost gets its own, since they draw on its own pool. */
-static void resolve_routes(build_t *build, pp_server_conf_t *conf)
+static void resolve_routes(pp_build_t *build, pp_server_conf_t *conf)
 {
     apr_array_header_t *routes = apr_array_make(build->p, conf->routes->nelts + 1, sizeof(pp_route_t *));
 
@@ -135,57 +129,57 @@ static bool has_route(const apr_array_header_t *routes)
     return false;
 }
 
-static void find_routes(build_t *build, server_rec *s)
+static bool main_has_handlers(const pp_build_t *build)
+{
+    return build->handlers->nelts > 0 && APR_ARRAY_IDX(build->handlers, 0, pp_handler_use_t *)->server == build->main_server;
+}
+
+static void find_routes(pp_build_t *build, server_rec *s)
 {
     const pp_server_conf_t *main_conf = pooledproxy_server_conf(build->main_server);
     pp_server_conf_t *conf = pooledproxy_server_conf(s);
-    bool handlers = pooledproxy_handlers_find(build->p, s, build->conf->handlers, &build->errors);
+    bool handlers = pooledproxy_handlers_find(build, s);
 
-    if (s == build->main_server)
-        build->main_has_handlers = handlers;
-    conf->has_routes = conf->enabled && (handlers || build->main_has_handlers || has_route(conf->routes) ||
+    conf->has_routes = conf->enabled && (handlers || main_has_handlers(build) || has_route(conf->routes) ||
                                          has_route(conf->location_routes) || has_route(main_conf->location_routes));
 }
 
-/* To be done again at will: each time from what the directives have said. */
-static int build_all(apr_pool_t *p, server_rec *main_server, pp_main_conf_t *conf)
+static void begin(pp_build_t *build, apr_pool_t *p, server_rec *main_server, pp_main_conf_t *conf)
 {
-    build_t build = {.p = p, .main_server = main_server, .conf = conf};
-
-    build.pools = apr_array_make(p, 4, sizeof(pp_pool_def_t *));
-    build.upstreams = apr_array_make(p, 4, sizeof(pp_upstream_t *));
+    *build = (pp_build_t){.p = p, .main_server = main_server, .conf = conf};
+    build->pools = apr_array_make(p, 4, sizeof(pp_pool_def_t *));
+    build->built = apr_array_make(p, 4, sizeof(pp_built_pool_t *));
+    build->upstreams = apr_array_make(p, 4, sizeof(pp_upstream_t *));
+    build->handlers = apr_array_make(p, 4, sizeof(pp_handler_use_t *));
+    build->uses = apr_array_make(p, 4, sizeof(pp_use_t *));
     conf->handlers = apr_hash_make(p);
-    for (server_rec *s = main_server; s; s = s->next)
-        complete_vhost(&build, s);
-    for (server_rec *s = main_server; s; s = s->next)
-        resolve_routes(&build, pooledproxy_server_conf(s));
-    for (server_rec *s = main_server; s; s = s->next)
-        find_routes(&build, s);
-    conf->event_loops = pooledproxy_server_conf(main_server)->event_loops;
+}
+
+static void complete_main(const pp_build_t *build)
+{
+    pp_main_conf_t *conf = build->conf;
+
+    conf->event_loops = pooledproxy_server_conf(build->main_server)->event_loops;
     if (conf->event_loops == PP_UNSET)
         conf->event_loops = EVENT_LOOPS;
-    conf->npools = build.pools->nelts;
-    conf->pools = (pp_pool_def_t **)build.pools->elts;
-    conf->nupstreams = build.upstreams->nelts;
-    conf->upstreams = (pp_upstream_t **)build.upstreams->elts;
-    return build.errors ? HTTP_INTERNAL_SERVER_ERROR : OK;
+    conf->npools = build->pools->nelts;
+    conf->pools = (pp_pool_def_t **)build->pools->elts;
+    conf->nupstreams = build->upstreams->nelts;
+    conf->upstreams = (pp_upstream_t **)build->upstreams->elts;
 }
 
-int pooledproxy_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
+void pooledproxy_build(pp_build_t *build, apr_pool_t *p, server_rec *main_server, pp_main_conf_t *conf)
 {
-    pp_main_conf_t *conf = apr_pcalloc(ptemp, sizeof(*conf));
-
-    (void)plog;
-    return build_all(pconf, main_server, conf);
-}
-
-int pooledproxy_config_finish(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
-{
-    pp_main_conf_t *conf = apr_pcalloc(pconf, sizeof(*conf));
-    int status = build_all(pconf, main_server, conf);
-
-    (void)ptemp;
-    if (status == OK)
-        pooledproxy_main_conf_set(conf);
-    return status;
+    begin(build, p, main_server, conf);
+    for (server_rec *s = main_server; s; s = s->next)
+        complete_vhost(build, s);
+    for (server_rec *s = main_server; s; s = s->next)
+        resolve_routes(build, pooledproxy_server_conf(s));
+    for (server_rec *s = main_server; s; s = s->next)
+        find_routes(build, s);
+    complete_main(build);
+    if (build->errors)
+        return;
+    pooledproxy_uses_find(build);
+    pooledproxy_limits_check(build);
 }

@@ -5,6 +5,14 @@
 #include <apr_strings.h>
 
 #define TIMEOUT_PREFIX "timeout."
+#define BUFFER_KEY "request-buffer="
+
+static const char *parse_buffer(cmd_parms *cmd, const char *arg, int *bytes)
+{
+    const char *why = *bytes != PP_UNSET ? "given twice" : pooledproxy_parse_size(cmd->pool, arg, bytes);
+
+    return why ? apr_pstrcat(cmd->pool, BUFFER_KEY " ", why, NULL) : NULL;
+}
 
 static const char *parse_key(cmd_parms *cmd, const char *arg, pp_route_t *route)
 {
@@ -18,9 +26,11 @@ static const char *parse_key(cmd_parms *cmd, const char *arg, pp_route_t *route)
         why = pooledproxy_parse_timeout(cmd->pool, arg + strlen(TIMEOUT_PREFIX), &route->settings.timeouts);
         why = why ? apr_pstrcat(cmd->pool, TIMEOUT_PREFIX, ": ", why, NULL) : NULL;
     }
+    else if (strncasecmp(arg, BUFFER_KEY, strlen(BUFFER_KEY)) == 0)
+        why = parse_buffer(cmd, arg + strlen(BUFFER_KEY), &route->settings.request_buffer);
     else
         why = apr_pstrcat(cmd->pool, "'", arg, "' is not accepted; accepted: ", pooledproxy_timeout_keys(cmd->pool, TIMEOUT_PREFIX),
-                          ", nocanon", NULL);
+                          ", " BUFFER_KEY "N, nocanon", NULL);
     return why;
 }
 
@@ -52,6 +62,7 @@ static pp_route_t *route_make(cmd_parms *cmd)
 
 static const char *set_regex(cmd_parms *cmd, const char *regex, pp_route_t *route)
 {
+    route->pattern = regex;
     route->regex = ap_pregcomp(cmd->pool, regex, AP_REG_EXTENDED);
     return route->regex ? NULL : apr_pstrcat(cmd->pool, "'", regex, "' is not a regular expression", NULL);
 }

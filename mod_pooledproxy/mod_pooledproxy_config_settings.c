@@ -5,34 +5,42 @@
 #include <apr_strings.h>
 
 #define TIME_MOST PP_SEC(86400)
+#define SIZE_MOST (1024 * 1024 * 1024)
 
 static const char *const on_off[] = {"Off", "On", NULL};
 static const char *const forwarded_words[] = {"off", "x-forwarded", "rfc7239", "both", NULL}; /* PP_FORWARDED_... */
 
-const pp_choice_row_t pooledproxy_choice_rows[PP_CHOICE_ROWS] = {
-#define PP_TIMEOUT(member, key, preset, least, text)
-#define PP_CHOICE(member, directive, preset, words, text) {offsetof(pp_request_settings_t, member), words},
-#include "mod_pooledproxy_settings.def"
-#undef PP_TIMEOUT
-#undef PP_CHOICE
-};
+static const char *const status_header_words[] = {"off", "errors", "always", NULL}; /* PP_STATUS_HEADER_... */
 
-static const struct {
-    const char *key;
-    size_t offset;
-    pp_time_t least;
-} timeout_rows[] = {
-#define PP_TIMEOUT(member, key, preset, least, text) {key, offsetof(pp_timeouts_t, member), least},
-#define PP_CHOICE(member, directive, preset, words, text)
+const pp_setting_row_t pooledproxy_setting_rows[PP_SETTINGS] = {
+#define PP_TIMEOUT(member, key, preset, least, text) \
+    [PP_SETTING_##member] = {NULL, key, offsetof(pp_request_settings_t, timeouts.member), NULL, least},
+#define PP_CHOICE(member, directive, preset, words, text) \
+    [PP_SETTING_##member] = {directive, NULL, offsetof(pp_request_settings_t, member), words, 0},
+#define PP_SIZE(member, directive, key, preset, text) \
+    [PP_SETTING_##member] = {directive, key, offsetof(pp_request_settings_t, member), NULL, 0},
 #include "mod_pooledproxy_settings.def"
 #undef PP_TIMEOUT
 #undef PP_CHOICE
+#undef PP_SIZE
 };
-#define TIMEOUT_ROWS (sizeof(timeout_rows) / sizeof(timeout_rows[0]))
+static const pp_setting_row_t *const timeout_rows = pooledproxy_setting_rows;
 
 const char *pooledproxy_where(apr_pool_t *p, const ap_directive_t *directive)
 {
     return apr_psprintf(p, "%s:%d", directive->filename, directive->line_num);
+}
+
+void pooledproxy_origins_overlay(struct pp_origins_t *base, const struct pp_origins_t *over)
+{
+    for (int i = 0; i < PP_SETTINGS; i++) {
+        if (over->settings[i])
+            base->settings[i] = over->settings[i];
+    }
+    if (over->enabled)
+        base->enabled = over->enabled;
+    if (over->event_loops)
+        base->event_loops = over->event_loops;
 }
 
 /* What ap_timeout_parameter_parse reads, but nothing may follow the unit. */
@@ -76,9 +84,14 @@ const char *pooledproxy_timeout_keys(apr_pool_t *p, const char *prefix)
 {
     const char *keys = NULL;
 
-    for (size_t i = 0; i < TIMEOUT_ROWS; i++)
+    for (int i = 0; i < PP_TIMEOUTS; i++)
         keys = apr_pstrcat(p, keys ? keys : "", keys ? ", " : "", prefix, timeout_rows[i].key, "=T", NULL);
     return keys;
+}
+
+static pp_time_t *timeout_at(pp_timeouts_t *timeouts, int i)
+{
+    return (pp_time_t *)((char *)timeouts + timeout_rows[i].offset - offsetof(pp_request_settings_t, timeouts));
 }
 
 const char *pooledproxy_parse_timeout(apr_pool_t *p, const char *arg, pp_timeouts_t *timeouts)
@@ -86,8 +99,8 @@ const char *pooledproxy_parse_timeout(apr_pool_t *p, const char *arg, pp_timeout
     const char *equals = strchr(arg, '='), *why;
     size_t len = equals ? (size_t)(equals - arg) : 0;
 
-    for (size_t i = 0; i < TIMEOUT_ROWS; i++) {
-        pp_time_t *time = (pp_time_t *)((char *)timeouts + timeout_rows[i].offset);
+    for (int i = 0; i < PP_TIMEOUTS; i++) {
+        pp_time_t *time = timeout_at(timeouts, i);
 
         if (strlen(timeout_rows[i].key) != len || strncasecmp(arg, timeout_rows[i].key, len) != 0)
             continue;
@@ -99,10 +112,47 @@ const char *pooledproxy_parse_timeout(apr_pool_t *p, const char *arg, pp_timeout
     return apr_pstrcat(p, "'", arg, "' is not accepted; accepted: ", pooledproxy_timeout_keys(p, ""), NULL);
 }
 
+const char *pooledproxy_parse_size(apr_pool_t *p, const char *arg, int *bytes)
+{
+    size_t digits = strspn(arg, "0123456789");
+    const char *unit = arg + digits;
+    apr_int64_t factor = !*unit ? 1 : strcasecmp(unit, "K") == 0 ? 1024 : strcasecmp(unit, "M") == 0 ? 1024 * 1024 : 0;
+    apr_int64_t parsed = digits && digits <= 12 && factor ? apr_atoi64(arg) : SIZE_MOST + 1;
+
+    if (parsed > SIZE_MOST || parsed * factor > SIZE_MOST)
+        return apr_psprintf(p, "'%s' is not accepted; accepted: a size from 0 to 1024M (4096, 64K, 1M; a bare number is bytes)",
+                            arg);
+    *bytes = (int)(parsed * factor);
+    return NULL;
+}
+
 /* Where a setting belongs: to the <Location> or <Directory> it stands in, else to the vhost. */
 static pp_request_settings_t *settings_of(cmd_parms *cmd, void *dir)
 {
     return cmd->path ? &((pp_dir_conf_t *)dir)->settings : &pooledproxy_server_conf(cmd->server)->settings;
+}
+
+/* Remembers where a setting of the virtual host is set; those of sections are not asked for. */
+static void remember_origin(cmd_parms *cmd, const pp_setting_row_t *row)
+{
+    if (!cmd->path)
+        pooledproxy_server_conf(cmd->server)->origins->settings[row - pooledproxy_setting_rows] =
+            pooledproxy_where(cmd->pool, cmd->directive);
+}
+
+/* The same for each key of a PooledProxyTimeout, of an upstream too. */
+static void remember_timeouts(cmd_parms *cmd, pp_timeouts_t *given)
+{
+    const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
+
+    for (int i = 0; i < PP_TIMEOUTS; i++) {
+        if (*timeout_at(given, i) == PP_UNSET)
+            continue;
+        if (conf->open_block)
+            conf->open_block->timeouts[i] = pooledproxy_where(cmd->pool, cmd->directive);
+        else
+            remember_origin(cmd, &timeout_rows[i]);
+    }
 }
 
 const char *pooledproxy_set_timeouts(cmd_parms *cmd, void *dir, int argc, char *const argv[])
@@ -119,6 +169,7 @@ const char *pooledproxy_set_timeouts(cmd_parms *cmd, void *dir, int argc, char *
     if (why)
         return apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", why, NULL);
     pooledproxy_timeouts_overlay(timeouts, &given);
+    remember_timeouts(cmd, &given);
     return NULL;
 }
 
@@ -133,17 +184,27 @@ static const char *words_list(apr_pool_t *p, const char *const *words)
 
 const char *pooledproxy_set_choice(cmd_parms *cmd, void *dir, const char *arg)
 {
-    const pp_choice_row_t *row = cmd->info;
+    const pp_setting_row_t *row = cmd->info;
     int *value = (int *)((char *)settings_of(cmd, dir) + row->offset);
 
     for (int i = 0; row->words[i]; i++) {
         if (strcasecmp(arg, row->words[i]) == 0) {
             *value = i;
+            remember_origin(cmd, row);
             return NULL;
         }
     }
     return apr_psprintf(cmd->pool, "%s: '%s' is not accepted; accepted: %s", cmd->cmd->name, arg,
                         words_list(cmd->pool, row->words));
+}
+
+const char *pooledproxy_set_size(cmd_parms *cmd, void *dir, const char *arg)
+{
+    const pp_setting_row_t *row = cmd->info;
+    const char *why = pooledproxy_parse_size(cmd->pool, arg, (int *)((char *)settings_of(cmd, dir) + row->offset));
+
+    remember_origin(cmd, row);
+    return why ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", why, NULL) : NULL;
 }
 
 static const char *add_cookie_map(cmd_parms *cmd, apr_array_header_t **maps, const char *from, const char *to)
@@ -157,6 +218,7 @@ static const char *add_cookie_map(cmd_parms *cmd, apr_array_header_t **maps, con
     map = apr_array_push(*maps);
     map->from = from;
     map->to = to;
+    map->where = pooledproxy_where(cmd->pool, cmd->directive);
     return NULL;
 }
 
@@ -170,4 +232,33 @@ const char *pooledproxy_add_cookie_path(cmd_parms *cmd, void *dir, const char *f
     if (*from != '/' || *to != '/')
         return apr_pstrcat(cmd->pool, cmd->cmd->name, ": FROM and TO are paths, which begin with /", NULL);
     return add_cookie_map(cmd, &settings_of(cmd, dir)->cookie_paths, from, to);
+}
+
+const char *pooledproxy_time_text(apr_pool_t *p, pp_time_t time)
+{
+    if (!time)
+        return "0";
+    if (time % PP_SEC(1) != 0)
+        return apr_psprintf(p, "%" APR_INT64_T_FMT "ms", (apr_int64_t)(time / PP_MSEC(1)));
+    if (time % PP_SEC(3600) == 0)
+        return apr_psprintf(p, "%dh", (int)(time / PP_SEC(3600)));
+    if (time % PP_SEC(60) == 0 && time > PP_SEC(60))
+        return apr_psprintf(p, "%dmin", (int)(time / PP_SEC(60)));
+    return apr_psprintf(p, "%ds", (int)(time / PP_SEC(1)));
+}
+
+static const char *size_text(apr_pool_t *p, int bytes)
+{
+    if (bytes && bytes % (1024 * 1024) == 0)
+        return apr_psprintf(p, "%dM", bytes / (1024 * 1024));
+    return bytes && bytes % 1024 == 0 ? apr_psprintf(p, "%dK", bytes / 1024) : apr_itoa(p, bytes);
+}
+
+const char *pooledproxy_setting_text(apr_pool_t *p, const pp_request_settings_t *settings, const pp_setting_row_t *row)
+{
+    const void *value = (const char *)settings + row->offset;
+
+    if (!row->directive)
+        return pooledproxy_time_text(p, *(const pp_time_t *)value);
+    return row->words ? row->words[*(const int *)value] : size_text(p, *(const int *)value);
 }

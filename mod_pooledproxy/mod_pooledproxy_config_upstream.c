@@ -4,15 +4,14 @@
 #include <apr_hash.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
-#include <http_log.h>
-
-APLOG_USE_MODULE(pooledproxy);
 
 #define NAME_MAX_LEN 64
 #define WEIGHT_MOST 1000
 #define LIMIT_MOST 1000000
+#define CAPACITY_MOST 1000000000
 
-static const char *const other_directives[] = {"PooledProxyServer", "PooledProxyBalance", "PooledProxyTimeout"};
+static const char *const other_directives[] = {"PooledProxyServer", "PooledProxyBalance", "PooledProxyTimeout",
+                                               "PooledProxyBackendCapacity"};
 
 static const char *inside_directive(size_t i)
 {
@@ -78,6 +77,8 @@ static pp_upstream_block_t *block_make(cmd_parms *cmd, const char *name)
     block->upstream = apr_pcalloc(cmd->pool, sizeof(*block->upstream));
     block->upstream->name = name;
     block->servers = apr_array_make(cmd->pool, 4, sizeof(pp_server_t *));
+    block->wheres = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    block->capacity = PP_UNSET;
     block->where = pooledproxy_where(cmd->pool, cmd->directive);
     pooledproxy_pool_unset(&block->settings);
     pooledproxy_timeouts_unset(&block->upstream->timeouts);
@@ -217,38 +218,26 @@ const char *pooledproxy_add_server(cmd_parms *cmd, void *dir, int argc, char *co
     why = parse_server(cmd, argc, argv, &server);
     if (!why)
         why = check_server_new(cmd, block, server);
-    if (!why)
-        APR_ARRAY_PUSH(block->servers, pp_server_t *) = server;
-    return why;
+    if (why)
+        return why;
+    APR_ARRAY_PUSH(block->servers, pp_server_t *) = server;
+    APR_ARRAY_PUSH(block->wheres, const char *) = pooledproxy_where(cmd->pool, cmd->directive);
+    return NULL;
 }
 
-static const char *parse_hash_expr(cmd_parms *cmd, const char *expr, struct pp_pool_settings_t *settings)
+const char *pooledproxy_set_capacity(cmd_parms *cmd, void *dir, const char *arg)
 {
-    const char *why = NULL;
-
-    if (!*expr)
-        return "PooledProxyBalance: the expression after hash: is missing, as in hash:%{req:X-User}";
-    settings->hash_expr = ap_expr_parse_cmd(cmd, expr, AP_EXPR_FLAG_STRING_RESULT, &why, NULL);
-    return why ? apr_pstrcat(cmd->pool, "PooledProxyBalance: '", expr, "' is not an expression: ", why, NULL) : NULL;
-}
-
-const char *pooledproxy_set_balance(cmd_parms *cmd, void *dir, const char *arg)
-{
-    static const char *const words[] = {"roundrobin", "leastconn", "random2"}; /* pp_balance_kind_t */
-    const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
-    struct pp_pool_settings_t *settings = conf->open_block ? &conf->open_block->settings : conf->pool_settings;
+    pp_upstream_block_t *block = pooledproxy_server_conf(cmd->server)->open_block;
+    pp_time_t capacity;
+    const char *why;
 
     (void)dir;
-    settings->hash_expr = NULL;
-    for (int i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++) {
-        if (strcasecmp(arg, words[i]) == 0) {
-            settings->balance = i;
-            return NULL;
-        }
-    }
-    settings->balance = PP_BALANCE_HASH;
-    if (strncasecmp(arg, "hash:", 5) == 0)
-        return parse_hash_expr(cmd, arg + 5, settings);
-    return apr_pstrcat(cmd->pool, "PooledProxyBalance: '", arg,
-                       "' is not accepted; accepted: roundrobin, leastconn, random2, hash:EXPRESSION", NULL);
+    if (!block)
+        return "PooledProxyBackendCapacity is accepted inside <PooledProxyUpstream NAME> only";
+    why = pooledproxy_parse_number(cmd->pool, arg, 1, CAPACITY_MOST, &capacity);
+    if (why)
+        return apr_pstrcat(cmd->pool, "PooledProxyBackendCapacity: ", why, NULL);
+    block->capacity = (int)capacity;
+    block->capacity_where = pooledproxy_where(cmd->pool, cmd->directive);
+    return NULL;
 }

@@ -2,7 +2,6 @@
 #include "mod_pooledproxy_engine.h"
 
 #include <ap_mpm.h>
-#include <apr_shm.h>
 #include <http_log.h>
 #include <scoreboard.h>
 #include <unistd.h>
@@ -12,13 +11,18 @@
 APLOG_USE_MODULE(pooledproxy);
 
 #define JOIN_TIME PP_SEC(2)
+#define RETAINED "mod_pooledproxy:ledger"
+#define HOSTS_AT_RUN_TIME 32 /* for which a pool has accounts beside those of its configured servers */
 
-/* Of the whole server: made in post_config, inherited by the children. */
-static apr_shm_t *shm;
-static _Atomic int *slot_pids; /* who has each slot; 0: nobody */
-static pp_stats_t *all_stats;  /* [process slot][loop][pool] */
-static int nslots;
-static int nloops;
+/* Of the whole server, inherited by the children: the ledger is made once and outlives restarts; the books are this configuration's. */
+typedef struct retained_t {
+    pp_ledger_t *ledger;
+    int nseats;
+    size_t layout; /* another build of the module may have come with a restart */
+} retained_t;
+
+static pp_ledger_t *ledger;
+static pp_book_t **books;
 
 /* Of this child. */
 static pp_shard_t **shards;
@@ -27,49 +31,57 @@ static bool may_lease;
 static volatile bool stopping;
 static server_rec *log_server;
 
-static pp_stats_t *stats_of(int slot, int loop)
-{
-    return all_stats + ((size_t)slot * (size_t)nloops + (size_t)loop) * (size_t)pooledproxy_main_conf()->npools;
-}
-
 static void log_to_httpd(int level, const char *line)
 {
     ap_log_error(APLOG_MARK, level, 0, log_server, "%s", line);
+}
+
+/* The ledger of before, when it has seats enough and this build understands it; else a new one. Then the limits of children that
+ * are still there and of those to come are counted apart. */
+static apr_status_t ledger_get(server_rec *s, int nseats)
+{
+    retained_t *retained = ap_retained_data_get(RETAINED);
+    apr_status_t status;
+
+    if (!retained)
+        retained = ap_retained_data_create(RETAINED, sizeof(*retained));
+    ledger = retained->ledger;
+    if (ledger && retained->nseats >= nseats && retained->layout == pp_ledger_layout())
+        return APR_SUCCESS;
+    if (ledger) {
+        pp_ledger_close(ledger);
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "pooledproxy: more event loops than before, or another build: until the old children have ended, their "
+                     "connections do not count for the limits of the new ones");
+    }
+    status = pp_ledger_create(&ledger, nseats, s->process->pool);
+    retained->ledger = ledger;
+    retained->nseats = nseats;
+    retained->layout = pp_ledger_layout();
+    return status;
+}
+
+static int hosts_of(const pp_pool_def_t *pool)
+{
+    return (pool->servers ? pool->servers->nelts : 0) + HOSTS_AT_RUN_TIME;
 }
 
 int pooledproxy_engine_prepare(apr_pool_t *pconf, server_rec *s)
 {
     const pp_main_conf_t *conf = pooledproxy_main_conf();
     int servers = 1;
-    apr_size_t size, pids_size;
     apr_status_t status;
 
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &servers);
-    nslots = servers > 0 ? servers : 1;
-    nloops = conf->event_loops;
-    pids_size = APR_ALIGN_DEFAULT(sizeof(*slot_pids) * (apr_size_t)nslots);
-    size = pids_size + sizeof(pp_stats_t) * (apr_size_t)nslots * (apr_size_t)nloops * (apr_size_t)(conf->npools + 1);
-    status = apr_shm_create(&shm, size, NULL, pconf);
-    if (status != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make %" APR_SIZE_T_FMT " bytes of shared memory",
-                     size);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    slot_pids = apr_shm_baseaddr_get(shm);
-    memset((void *)slot_pids, 0, size);
-    all_stats = (pp_stats_t *)((char *)apr_shm_baseaddr_get(shm) + pids_size);
-    return OK;
-}
-
-/* Takes a free slot for this process; -1: there is none (more processes than ServerLimit). */
-static int slot_take(void)
-{
-    for (int i = 0; i < nslots; i++) {
-        int nobody = 0;
-        if (atomic_compare_exchange_strong(&slot_pids[i], &nobody, (int)getpid()))
-            return i;
-    }
-    return -1;
+    status = ledger_get(s, (servers > 0 ? servers : 1) * conf->event_loops);
+    books = apr_pcalloc(pconf, sizeof(*books) * (apr_size_t)(conf->npools + 1));
+    for (int i = 0; i < conf->npools && status == APR_SUCCESS; i++)
+        status = pp_ledger_book(ledger, conf->pools[i]->name, &conf->pools[i]->policy, hosts_of(conf->pools[i]), &books[i]);
+    if (status == APR_SUCCESS)
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make the shared memory and descriptors for %d children",
+                 servers);
+    return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static void on_loop_start(pp_loop_t *loop, apr_thread_t *thread)
@@ -96,15 +108,10 @@ static apr_status_t on_child_end(void *data)
     return APR_SUCCESS;
 }
 
-static apr_status_t shard_start(int index, const pp_shard_plan_t *plan, int slot, apr_pool_t *pchild)
+static apr_status_t shard_start(int index, const pp_shard_plan_t *plan, apr_pool_t *pchild)
 {
-    pp_stats_t *stats =
-        slot >= 0 ? stats_of(slot, index) : apr_pcalloc(pchild, sizeof(pp_stats_t) * (apr_size_t)(plan->npools + 1));
-    apr_status_t status;
+    apr_status_t status = pp_shard_create(&shards[index], index, plan, pchild);
 
-    for (int i = 0; i < plan->npools; i++)
-        pp_stats_clear_gauges(&stats[i]);
-    status = pp_shard_create(&shards[index], index, plan, stats, pchild);
     if (status == APR_SUCCESS)
         status = pp_loop_start(shards[index]->loop, on_loop_start);
     if (status == APR_SUCCESS)
@@ -116,7 +123,7 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 {
     const pp_main_conf_t *conf = pooledproxy_main_conf();
     pp_shard_plan_t *plan = apr_palloc(pchild, sizeof(*plan));
-    int waitio = 0, slot = slot_take();
+    int waitio = 0;
 
     if (conf->npools == 0)
         return;
@@ -125,11 +132,11 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 #ifdef AP_MPMQ_CAN_WAITIO
     may_lease = ap_mpm_query(AP_MPMQ_CAN_WAITIO, &waitio) == APR_SUCCESS && waitio;
 #endif
-    *plan = (pp_shard_plan_t){conf->npools, conf->pools, conf->nupstreams, conf->upstreams};
+    *plan = (pp_shard_plan_t){conf->npools, conf->pools, ledger, books, conf->nupstreams, conf->upstreams};
     shards = apr_pcalloc(pchild, sizeof(*shards) * (apr_size_t)conf->event_loops);
     apr_pool_pre_cleanup_register(pchild, NULL, on_child_end);
     for (int i = 0; i < conf->event_loops; i++) {
-        apr_status_t status = shard_start(i, plan, slot, pchild);
+        apr_status_t status = shard_start(i, plan, pchild);
         if (status != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_ERR, status, s, "pooledproxy: can't start event loop %d", i);
             break;
@@ -169,13 +176,8 @@ void pooledproxy_engine_stopping(int graceful, void (*return_idle)(pp_shard_t *s
 
 void pooledproxy_engine_child_gone(pid_t pid)
 {
-    for (int slot = 0; slot_pids && slot < nslots; slot++) {
-        if (atomic_load(&slot_pids[slot]) != (int)pid)
-            continue;
-        for (int i = 0; i < nloops * pooledproxy_main_conf()->npools; i++)
-            pp_stats_clear_gauges(&stats_of(slot, 0)[i]);
-        atomic_store(&slot_pids[slot], 0);
-    }
+    if (ledger)
+        pp_ledger_process_gone(ledger, pid);
 }
 
 pp_shard_t *pooledproxy_engine_shard(void)
@@ -197,11 +199,12 @@ bool pooledproxy_engine_is_stopping(void)
 
 void pooledproxy_engine_sum(int index, int64_t *numbers)
 {
+    int used = pp_seats_used(pp_ledger_seats(ledger));
+
     for (unsigned row = 0; row < pp_stat_row_count; row++) {
         numbers[row] = 0;
-        for (int slot = 0; slot < nslots; slot++)
-            for (int loop = 0; loop < nloops; loop++)
-                numbers[row] += pp_stat_get(&stats_of(slot, loop)[index], &pp_stat_rows[row]);
+        for (int seat = 0; seat < used; seat++)
+            numbers[row] += pp_stat_get(pp_book_stats(books[index], seat), &pp_stat_rows[row]);
     }
 }
 

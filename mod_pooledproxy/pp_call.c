@@ -258,7 +258,7 @@ static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t er
 static void checkout_begin(pp_call_t *call)
 {
     const pp_server_t *server = call->server;
-    pp_target_t target = {server->key, server->host, server->port, server->unix_path, server->limit};
+    pp_target_t target = pp_server_target(server);
     pp_conn_t *conn;
     pp_err_t err;
     apr_status_t status;

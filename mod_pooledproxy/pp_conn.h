@@ -27,7 +27,11 @@ struct pp_conn_t {
     int requests;        /* served, the present one included */
     pp_time_t opened_at; /* connect(2) was called */
     pp_timer_t idle_timer;
-    pp_time_t keep_for; /* microseconds the peer says it keeps an idle connection; 0: it said nothing */
+    pp_time_t keep_for;   /* microseconds the peer says it keeps an idle connection; 0: it said nothing */
+    int keep_requests;    /* how many more requests the peer says it takes; -1: it said nothing */
+    pp_time_t idle_since; /* the last time it became idle */
+    pp_time_t idle_for;   /* microseconds it was idle before its present request */
+    pp_time_t retire_at;  /* from then on it is not used again; 0: never */
 
     /* pp_conn's own. */
     unsigned id; /* for the log: unique in its loop */

@@ -4,13 +4,14 @@
  * is embedded in its asker and is the pool's from pp_pool_checkout() == APR_EAGAIN until its callback or pp_pool_cancel().
  * Threads: the loop's thread only; no lock. Callbacks (on_conn) may come from any call into the pool and from the loop, but never from
  * inside pp_pool_checkout() for the record just given.
- * Limits: busy + idle + connecting never exceeds the policy's size, nor the host's limit, on this loop.
+ * Limits: busy + idle + connecting never exceeds the policy's size, nor the host's limit, over all loops that use the same book.
  */
 #ifndef PP_POOL_H
 #define PP_POOL_H
 
 #include "pp_conn.h"
 #include "pp_dns.h"
+#include "pp_ledger.h"
 #include "pp_policy.h"
 #include "pp_stats.h"
 
@@ -44,14 +45,23 @@ struct pp_checkout_t {
     APR_RING_ENTRY(pp_checkout_t) link;
     struct pp_host_t *host;
     pp_pool_t *pool;
-    pp_timer_t timer;
+    pp_timer_t timer;   /* for wait_until; once it is served for connect_timeout */
+    pp_time_t asked_at; /* when it began to wait */
+    unsigned long turn; /* its number in order of arrival */
     bool waiting;
-    bool served; /* a connection is being opened on its behalf: the timer is for connect_timeout, not wait_until */
+    int stage; /* while it waits: pp_pool_own.h */
 };
 
-/* Makes an empty pool; it ends with `p`. `stats` is written by this pool only. `policy` and `name` are kept by reference. */
-pp_pool_t *pp_pool_create(pp_loop_t *loop, pp_dns_t *dns, const char *name, const pp_pool_policy_t *policy, pp_stats_t *stats,
-                          apr_pool_t *p);
+/* Makes an empty pool; it ends with `p`. Its permits and numbers are those of `seat` in `book`, which no other pool uses. `policy` and
+ * `name` are kept by reference. */
+pp_pool_t *pp_pool_create(pp_loop_t *loop, pp_dns_t *dns, const char *name, const pp_pool_policy_t *policy, pp_book_t *book,
+                          int seat, apr_pool_t *p);
+
+/* Somebody has woken the seat: other loops want something, or have given it. */
+void pp_pool_attend(pp_pool_t *pool);
+
+/* Keeps the policy's idle_min connections ready, over all loops and the n targets together, from now on. */
+void pp_pool_keep_warm(pp_pool_t *pool, const pp_target_t *targets, int n);
 
 /* APR_SUCCESS: *conn is an idle connection, now busy and the caller's. APR_EAGAIN: the callback will come. APR_EGENERAL: *err says why
  * not (pool_full). */

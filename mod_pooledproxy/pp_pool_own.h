@@ -1,4 +1,13 @@
-/* pp_pool_own: what pp_pool.c and pp_opening.c share: the insides of a pool. Nobody else includes this. */
+/* pp_pool_own: what the files of a pool share: its insides. Nobody else includes this.
+ *
+ *   pp_pool.c     who gets which connection, and what becomes of it afterwards
+ *   pp_places.c   the permits: taken from the ledger for who waits, returned, claimed from other loops
+ *   pp_waiters.c  who waits, first come first
+ *   pp_opening.c  one connection being opened
+ *   pp_idle.c     the life of an idle connection, and how one is closed
+ *   pp_hosts.c    the hosts of a pool
+ *   pp_warm.c     connections opened before they are asked for
+ */
 #ifndef PP_POOL_OWN_H
 #define PP_POOL_OWN_H
 
@@ -8,25 +17,51 @@
 #include "pp_log.h"
 #include "pp_pool.h"
 
-/* What holds for a connection in each state. */
+/* What holds for a connection in each state. In every one but the last it has a place (a permit of the ledger). */
 typedef enum pp_conn_state_t {
-    CONN_CONNECTING, /* held by its opening; counted in host->connecting */
-    CONN_BUSY,       /* held by whoever checked it out; counted in host->busy */
+    CONN_CONNECTING, /* held by its opening, which has a handshake's permit too; counted in host->nconnecting */
+    CONN_BUSY,       /* held by whoever checked it out; counted in host->nbusy */
     CONN_IDLE,       /* in host->idle, watched for input, its idle timer set */
+    CONN_CLOSING,    /* we have said good-bye (FIN) and wait for the peer's: until then it still counts there */
     CONN_CLOSED
 } pp_conn_state_t;
 
-typedef struct pp_host_t {
+/* What a waiter has got so far. Each goes from one to the next, in order of arrival within its host. */
+enum {
+    STAGE_QUEUED, /* nothing: it counts for PooledProxyQueue */
+    STAGE_PLACED, /* a place for a connection; PooledProxyMaxConnecting keeps that from being opened yet */
+    STAGE_SERVED, /* a connection is being opened on its behalf */
+    STAGES
+};
+
+/* What this loop waits for in an account of the ledger. */
+typedef struct pp_claim_t {
+    pp_account_t *account;
+    int want;        /* as registered */
+    pp_time_t since; /* as registered */
+} pp_claim_t;
+
+typedef struct pp_host_t pp_host_t;
+struct pp_host_t {
     pp_pool_t *pool;
     pp_target_t target; /* strings in `memory` */
     apr_pool_t *memory;
+    pp_host_shared_t *shared;
     APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
-    int nidle, nbusy, nconnecting;
-    int nwaiting;       /* its checkouts in pool->waiters */
-    int nserved;        /* of those, how many have an opening on their behalf */
+    int nidle, nbusy, nconnecting, nclosing;
+    int nplaces; /* permits it has: one for each connection and for each waiter in STAGE_PLACED */
+    APR_RING_HEAD(pp_waiter_ring_t, pp_checkout_t) waiters[STAGES]; /* first come first */
+    int nwaiting[STAGES];
     int nresolving;     /* of the connecting, how many wait for the name's addresses */
     unsigned next_addr; /* round robin over the name's addresses */
-} pp_host_t;
+    pp_claim_t place, handshake;
+    bool lacks_place; /* in a dispatch: its own limit is reached */
+    struct {          /* pp_idle.c: at what ages the peer has closed idle connections, lately */
+        pp_time_t least, most, last_at;
+        int n;
+    } ages;
+    bool is_warm; /* connections to it are kept ready */
+};
 
 struct pp_pool_t {
     pp_loop_t *loop;
@@ -35,46 +70,104 @@ struct pp_pool_t {
     const pp_pool_policy_t *policy;
     pp_stats_t *stats;
     apr_pool_t *memory;
-    apr_hash_t *hosts;                                      /* key -> pp_host_t */
-    APR_RING_HEAD(pp_waiter_ring_t, pp_checkout_t) waiters; /* first come first */
-    int ntotal;                                             /* busy + idle + connecting */
-    int nwaiting, nserved;
+    apr_hash_t *hosts; /* key -> pp_host_t */
+    pp_book_t *book;
+    pp_seats_t *seats;
+    int seat;
+    int nidle, nclosing;      /* over all hosts */
+    int nwaiting;             /* over all hosts and stages */
+    int nqueue;               /* permits of the queue's account */
+    int nclaims;              /* claims with want > 0 */
+    pp_claim_t place;         /* on the pool's account */
+    pp_time_t queue_patience; /* how long who came last into the queue will wait there */
+    pp_timer_t tick;          /* while there are claims */
+    pp_time_t looked_at;      /* when it last looked for processes that have died */
+    struct {                  /* who left the queue with a connection, in this window of time and the one before */
+        pp_time_t began;
+        int now, before;
+    } pace;
+    struct {
+        pp_host_t **hosts; /* to which connections are kept ready */
+        int nhosts;
+        pp_timer_t timer;
+    } warm;
     bool draining;
 };
 
-/* pp_opening.c: one connection being opened for a host. */
+/* ---- pp_hosts.c ---- */
+pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target);
+int pp_host_limit(const pp_host_t *host); /* 0: none of its own */
+
+/* ---- pp_opening.c ---- */
 
 /* Starts one more; the outcome comes by pp_pool_opened(), pp_pool_open_failed() or, when it has taken as long as `timeout`
  * (microseconds; 0: no limit), pp_pool_open_expired(); never from inside this call. */
 void pp_opening_start(pp_host_t *host, pp_time_t timeout);
 
-/* pp_waiters.c: the pool's and the host's counts and the gauge are kept here. */
-void pp_waiter_add(pp_pool_t *pool, pp_host_t *host, pp_checkout_t *checkout);
+/* ---- pp_waiters.c: the counts and the gauge are kept here ---- */
+void pp_waiter_add(pp_host_t *host, pp_checkout_t *checkout); /* to STAGE_QUEUED */
 void pp_waiter_remove(pp_checkout_t *checkout);
+void pp_waiter_advance(pp_host_t *host, int from, int to);        /* the first one; to STAGE_SERVED its connect time-out begins */
+pp_checkout_t *pp_waiter_first(const pp_host_t *host, int stage); /* NULL: none */
+pp_checkout_t *pp_waiter_for_reused(const pp_host_t *host);       /* the first, whatever its stage, that takes a used connection */
+int pp_waiters_queued(const pp_pool_t *pool);                     /* in STAGE_QUEUED over all hosts */
 
-/* A connection is being opened on its behalf: from now on its connect time-out runs. */
-void pp_waiter_serve(pp_checkout_t *checkout);
+/* Who is to be served before whom. */
+bool pp_waiter_is_before(const pp_checkout_t *a, const pp_checkout_t *b);
 
-/* An opening outlives the waiter it was started for: it then is on behalf of the next one. */
-void pp_waiter_pass_on(pp_host_t *host);
+/* The queue's pace: one leaves it, for a connection. And: seconds after which a place in it may be worth asking for. */
+void pp_queue_departed(const pp_checkout_t *checkout);
+int pp_queue_retry_after(const pp_pool_t *pool);
 
-/* The first of the host's waiters, of any kind or of one kind; NULL: there is none. */
-enum { WAITER_ANY, WAITER_SERVED, WAITER_TAKES_REUSED };
-pp_checkout_t *pp_waiter_first(pp_host_t *host, int which);
+/* ---- pp_places.c ---- */
 
-/* A checked in connection is better closed than handed on: the first unserved waiter whom its place would help can't use it, being
- * for another host or wanting a fresh one, and would never get one while those behind it keep the pool full. */
-bool pp_waiter_needs_place_of(const pp_conn_t *conn);
+/* Permits of a place for the host's next connection. */
+bool pp_place_take(pp_host_t *host);
+void pp_place_return(pp_host_t *host);
 
-/* How many wait for a connection to become free. Those who wait only for handshakes that the limits allow do not count. */
-int pp_waiters_queued(const pp_pool_t *pool);
+/* A handshake has ended. */
+void pp_handshake_return(pp_host_t *host);
 
-/* pp_pool.c */
+/* Something has changed: who waits is moved on as far as the limits allow, claims are made or given up. */
+void pp_pool_dispatch(pp_pool_t *pool);
 
-/* How many more connections the host's own limit allows; without one the pool's size is all that counts. */
-int pp_host_room(const pp_host_t *host);
+/* A waiter of the host is gone, with or without a connection: what it had been given goes on to the next. */
+void pp_pool_waiter_left(pp_host_t *host);
 
-void pp_pool_dispatch(pp_pool_t *pool); /* starts openings for waiters, first come first, as far as the limits allow */
+/* The other way to make room: a connection just done is closed rather than kept or handed on, for who waits longer than all it
+ * could serve: at another host of this loop, at another loop, or for a fresh one. */
+bool pp_place_is_due(const pp_conn_t *conn);
+
+/* Returns the queue's permits that are not needed any more. False: one is needed that can't be had. */
+bool pp_queue_settle(pp_pool_t *pool);
+
+/* ---- pp_idle.c ---- */
+void pp_idle_count(pp_host_t *host, int n); /* for pp_host_count() */
+void pp_idle_begin(pp_conn_t *conn, const char *why);
+pp_conn_t *pp_idle_take(pp_host_t *host);  /* the last one used that may still be, now busy; NULL: none */
+bool pp_idle_keeps(const pp_conn_t *conn); /* or is the time too short to be worth it? */
+int pp_idle_evict(pp_pool_t *pool, int n); /* closes so many, if there are, the oldest first; returns how many */
+int pp_idle_evict_host(pp_host_t *host, int n);
+void pp_idle_learn(pp_conn_t *conn, pp_time_t age); /* the peer has closed it, or was found to have, after so long */
+
+/* Says good-bye to a connection that is in order; its place comes back when the peer has closed its side too, or soon. */
+void pp_conn_part(pp_conn_t *conn, pp_close_t reason);
+
+/* ---- pp_warm.c ---- */
+void pp_warm_outcome(pp_host_t *host, bool opened); /* of any opening */
+
+/* ---- pp_pool.c ---- */
+
+/* The only place where a state changes, and where connections are counted. */
+void pp_conn_state(pp_conn_t *conn, pp_conn_state_t state, const char *why);
+void pp_host_count(pp_host_t *host, int state, int n);
+
+/* The end of a connection: closed at once; its place is free. */
+void pp_conn_destroy(pp_conn_t *conn, pp_close_t reason);
+
+/* Begins one more connection, for which there are a place and a handshake's permit. */
+void pp_pool_open(pp_host_t *host, pp_time_t timeout);
+
 void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_time_t connect_time);
 void pp_pool_open_failed(pp_host_t *host, pp_err_t err);
 

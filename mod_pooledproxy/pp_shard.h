@@ -1,4 +1,5 @@
-/* pp_shard: what one event loop owns: its resolver, its pools, its balancers. Nothing of it is shared with another loop. */
+/* pp_shard: what one event loop owns: its resolver, its pools, its balancers. Nothing of it is shared with another loop but
+ * the ledger's accounts. */
 #ifndef PP_SHARD_H
 #define PP_SHARD_H
 
@@ -9,6 +10,9 @@
 typedef struct pp_shard_t {
     pp_loop_t *loop;
     pp_dns_t *dns;
+    pp_ledger_t *ledger;
+    int seat; /* its seat in the ledger, which the parent frees when the process has ended */
+    pp_io_t seat_io;
     int npools;
     pp_pool_t **pools;       /* by pp_pool_def_t.index */
     pp_balance_t **balances; /* by pp_upstream_t.index */
@@ -18,12 +22,14 @@ typedef struct pp_shard_t {
 typedef struct pp_shard_plan_t {
     int npools;
     pp_pool_def_t *const *pools;
+    pp_ledger_t *ledger;
+    pp_book_t *const *books; /* by pool */
     int nupstreams;
     pp_upstream_t *const *upstreams;
 } pp_shard_plan_t;
 
-/* Makes the shard number `index` with its loop, not started yet. `stats`: plan->npools of them, for this shard alone. Lives in `p`. */
-apr_status_t pp_shard_create(pp_shard_t **shard, int index, const pp_shard_plan_t *plan, pp_stats_t *stats, apr_pool_t *p);
+/* Makes the shard number `index` with its loop, not started yet. Lives in `p`. APR_ENOSPC: the ledger has no seat left. */
+apr_status_t pp_shard_create(pp_shard_t **shard, int index, const pp_shard_plan_t *plan, apr_pool_t *p);
 
 /* On the loop's thread: closes idle connections, keeps none from now on. */
 void pp_shard_drain(pp_shard_t *shard);

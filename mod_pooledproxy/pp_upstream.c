@@ -175,3 +175,8 @@ const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server
     *server = made;
     return NULL;
 }
+
+pp_target_t pp_server_target(const pp_server_t *server)
+{
+    return (pp_target_t){server->key, server->host, server->port, server->unix_path, server->limit};
+}

@@ -7,15 +7,18 @@
 #define PP_UPSTREAM_H
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 #include <stdbool.h>
 
 #include "pp_policy.h"
+#include "pp_pool.h"
 
 /* One pool as configured: one per vhost and one per named upstream. The pools themselves are per loop (pp_pool). */
 typedef struct pp_pool_def_t {
     const char *name; /* the upstream's name, or the vhost's as "server:port" */
     int index;        /* 0 ... number of pools - 1: its place in every loop and in the statistics */
     pp_pool_policy_t policy;
+    apr_array_header_t *servers; /* of pp_server_t *: those the configuration leads to, each once, without backup, drain; or NULL */
 } pp_pool_def_t;
 
 typedef struct pp_server_t {
@@ -53,6 +56,9 @@ typedef struct pp_upstream_t {
 /* Parses http://host[:port][/path] or unix:/path|http://host[:port]/[path] into a server in `p`. Returns NULL and sets *server, or a
  * message that says what is wrong and what is accepted (https, h2c and srv+http are named as not available). */
 const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server);
+
+/* Where connections to it lead. */
+pp_target_t pp_server_target(const pp_server_t *server);
 
 /* What is wrong with the path of a URL, which is "" or "/...", escaped, without query and fragment; NULL: nothing. */
 const char *pp_url_path_error(const char *path);

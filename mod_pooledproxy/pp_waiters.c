@@ -1,61 +1,63 @@
-/* pp_waiters: the checkouts of a pool that wait, first come first, and which of them a connection is being opened for. */
+/* pp_waiters: the checkouts of a pool that wait, first come first within each host, and what each has got so far. */
 #include <stddef.h>
 
 #include "pp_pool_own.h"
 
+#define PACE_WINDOW PP_SEC(5)
+#define RETRY_AFTER_MOST 300
+
+static void count(pp_host_t *host, int stage, int n)
+{
+    host->nwaiting[stage] += n;
+    host->pool->nwaiting += n;
+    pp_stat_add(&host->pool->stats->waiting, n);
+}
+
 void pp_waiter_remove(pp_checkout_t *checkout)
 {
-    pp_pool_t *pool = checkout->pool;
-    pp_host_t *host = checkout->host;
-
     APR_RING_REMOVE(checkout, link);
     checkout->waiting = false;
-    pp_timer_remove(pool->loop, &checkout->timer);
-    pool->nwaiting--;
-    host->nwaiting--;
-    pp_stat_add(&pool->stats->waiting, -1);
-    if (checkout->served) {
-        checkout->served = false;
-        pool->nserved--;
-        host->nserved--;
-    }
+    pp_timer_remove(checkout->pool->loop, &checkout->timer);
+    count(checkout->host, checkout->stage, -1);
 }
 
-static bool waiter_is(const pp_checkout_t *w, int which)
+pp_checkout_t *pp_waiter_first(const pp_host_t *host, int stage)
 {
-    return which == WAITER_ANY || (which == WAITER_SERVED ? w->served : !w->fresh);
+    return host->nwaiting[stage] ? APR_RING_FIRST(&host->waiters[stage]) : NULL;
 }
 
-pp_checkout_t *pp_waiter_first(pp_host_t *host, int which)
+pp_checkout_t *pp_waiter_for_reused(const pp_host_t *host)
 {
-    pp_pool_t *pool = host->pool;
-
-    if (host->nwaiting == 0)
-        return NULL;
-    for (pp_checkout_t *w = APR_RING_FIRST(&pool->waiters); w != APR_RING_SENTINEL(&pool->waiters, pp_checkout_t, link);
-         w = APR_RING_NEXT(w, link)) {
-        if (w->host == host && waiter_is(w, which))
-            return w;
+    for (int stage = STAGES - 1; stage >= 0; stage--) { /* who has got furthest came first */
+        for (pp_checkout_t *w = APR_RING_FIRST(&host->waiters[stage]);
+             w != APR_RING_SENTINEL(&host->waiters[stage], pp_checkout_t, link); w = APR_RING_NEXT(w, link))
+            if (!w->fresh)
+                return w;
     }
     return NULL;
 }
 
-void pp_waiter_serve(pp_checkout_t *checkout)
+static void connect_time_begins(pp_checkout_t *checkout)
 {
-    checkout->served = true;
-    checkout->pool->nserved++;
-    checkout->host->nserved++;
     if (checkout->connect_timeout)
         pp_timer_set(checkout->pool->loop, &checkout->timer, pp_clock_now() + checkout->connect_timeout);
     else
         pp_timer_clear(&checkout->timer);
 }
 
-/* An opening outlives the waiter it was started for: it then is on behalf of the next one. */
-void pp_waiter_pass_on(pp_host_t *host)
+void pp_waiter_advance(pp_host_t *host, int from, int to)
 {
-    if (host->nserved < host->nconnecting)
-        pp_pool_dispatch(host->pool);
+    pp_checkout_t *w = APR_RING_FIRST(&host->waiters[from]);
+
+    APR_RING_REMOVE(w, link);
+    count(host, from, -1);
+    w->stage = to;
+    APR_RING_INSERT_TAIL(&host->waiters[to], w, pp_checkout_t, link);
+    count(host, to, +1);
+    if (from == STAGE_QUEUED)
+        pp_queue_departed(w);
+    if (to == STAGE_SERVED)
+        connect_time_begins(w);
 }
 
 /* Openings belong to nobody, so which one was the checkout's can't be told: it is the name's fault when none got any further. */
@@ -63,7 +65,7 @@ static pp_err_t timeout_of(const pp_checkout_t *checkout)
 {
     const pp_host_t *host = checkout->host;
 
-    if (!checkout->served)
+    if (checkout->stage != STAGE_SERVED)
         return PP_ERR_pool_timeout;
     return host->nresolving > 0 && host->nresolving == host->nconnecting ? PP_ERR_dns_timeout : PP_ERR_connect_timeout;
 }
@@ -72,54 +74,73 @@ static pp_err_t timeout_of(const pp_checkout_t *checkout)
 static void on_waiter_timer(pp_timer_t *timer)
 {
     pp_checkout_t *checkout = (pp_checkout_t *)((char *)timer - offsetof(pp_checkout_t, timer));
+    pp_host_t *host = checkout->host;
     pp_err_t err = timeout_of(checkout);
 
+    checkout->retry_after = err == PP_ERR_pool_timeout ? pp_queue_retry_after(host->pool) : 0;
     pp_waiter_remove(checkout);
-    pp_waiter_pass_on(checkout->host);
+    pp_pool_waiter_left(host);
     checkout->on_conn(checkout, NULL, err);
 }
 
-void pp_waiter_add(pp_pool_t *pool, pp_host_t *host, pp_checkout_t *checkout)
+void pp_waiter_add(pp_host_t *host, pp_checkout_t *checkout)
 {
-    APR_RING_INSERT_TAIL(&pool->waiters, checkout, pp_checkout_t, link);
+    static _Thread_local unsigned long turns;
+
     checkout->waiting = true;
+    checkout->stage = STAGE_QUEUED;
+    checkout->turn = ++turns;
+    checkout->asked_at = pp_loop_now(host->pool->loop);
     checkout->timer.on_timer = on_waiter_timer;
-    pool->nwaiting++;
-    host->nwaiting++;
-    pp_stat_add(&pool->stats->waiting, 1);
+    APR_RING_INSERT_TAIL(&host->waiters[STAGE_QUEUED], checkout, pp_checkout_t, link);
+    count(host, STAGE_QUEUED, +1);
 }
 
-bool pp_waiter_needs_place_of(const pp_conn_t *conn)
+bool pp_waiter_is_before(const pp_checkout_t *a, const pp_checkout_t *b)
 {
-    const pp_pool_t *pool = conn->host->pool;
-
-    if (pool->nserved == pool->nwaiting)
-        return false;
-    for (pp_checkout_t *w = APR_RING_FIRST(&pool->waiters); w != APR_RING_SENTINEL(&pool->waiters, pp_checkout_t, link);
-         w = APR_RING_NEXT(w, link)) {
-        bool same_host = w->host == conn->host;
-        if (w->served)
-            continue;
-        if (same_host && !w->fresh)
-            return false;
-        if (w->host->nconnecting < pool->policy->max_connecting && pp_host_room(w->host) + same_host > 0)
-            return true;
-    }
-    return false;
+    return a && (!b || a->turn < b->turn);
 }
 
 int pp_waiters_queued(const pp_pool_t *pool)
 {
-    int room = pool->policy->size - pool->ntotal, queued = 0, servable = 0;
+    int queued = 0;
 
     for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
+        const pp_host_t *host;
         apr_hash_this(hi, NULL, NULL, (void **)&host);
-        int unserved = host->nwaiting - host->nserved, at_host = pp_host_room(host) + host->nidle;
-        int may = at_host < 0 ? 0 : at_host < unserved ? at_host : unserved;
-        servable += may;
-        queued += unserved - may;
-        room += host->nidle;
+        queued += host->nwaiting[STAGE_QUEUED];
     }
-    return queued + (servable > room ? servable - room : 0);
+    return queued;
+}
+
+/* ---- how fast the queue goes on ---- */
+
+void pp_queue_departed(const pp_checkout_t *checkout)
+{
+    pp_pool_t *pool = checkout->pool;
+    pp_time_t now = pp_loop_now(pool->loop);
+
+    if (checkout->asked_at == now)
+        return; /* it did not wait */
+    if (now - pool->pace.began >= PACE_WINDOW) {
+        pool->pace.before = now - pool->pace.began < 2 * PACE_WINDOW ? pool->pace.now : 0;
+        pool->pace.now = 0;
+        pool->pace.began = now;
+    }
+    pool->pace.now++;
+}
+
+/* As long as the queue that is there now will take at the pace of the last seconds. When nobody has left it in that time: as long as its
+ * first may wait yet, for then it leaves in any case. */
+int pp_queue_retry_after(const pp_pool_t *pool)
+{
+    pp_time_t now = pp_loop_now(pool->loop), passed = now - pool->pace.began, seconds;
+    int departed = passed < PACE_WINDOW ? pool->pace.now + pool->pace.before : passed < 2 * PACE_WINDOW ? pool->pace.now : 0;
+
+    passed += passed < PACE_WINDOW && pool->pace.before ? PACE_WINDOW : 0;
+    if (departed)
+        seconds = (pool->nwaiting + 1) * (passed / departed) / PP_SEC(1) + 1;
+    else
+        seconds = pool->queue_patience / PP_SEC(1) + 1;
+    return (int)(seconds < RETRY_AFTER_MOST ? seconds : RETRY_AFTER_MOST);
 }

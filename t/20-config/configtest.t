@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Test::More;
+use Test::PooledProxy::Config;
 use Test::PooledProxy::Setup;
 
 # The config stands inside a <VirtualHost>; lines that begin with "main:" stand before it.
@@ -15,9 +16,12 @@ sub configtest {
     return ($ok, $output);
 }
 
+# With routes, so that pools and upstreams are in use.
 sub good {
     my ($config) = @_;
-    my ($ok, $output) = configtest($config);
+    my $routes = "PooledProxyPass /of-good http://h/\n";
+    $routes .= "PooledProxyPass /of-good-too upstream://$1/\n" if $config =~ /<PooledProxyUpstream (\w+)>/ && $config !~ m{upstream://};
+    my ($ok, $output) = configtest($routes . $config);
     ok($ok, 'accepted: ' . $config =~ s/\n/ | /gr) or diag($output);
     unlike($output, qr/pooledproxy|warn/i, '... without a word') or diag($output);
     return;
@@ -41,7 +45,7 @@ good($_) for (
     'PooledProxyPass /a "unix:/run/app.sock|http://app/x"',
     'PooledProxyPass /a HTTP://Backend.Example:65535/%20x',
     'PooledProxyPass /a !',
-    "PooledProxyPass /a http://h/\nPooledProxyPass /a http://h/",
+    "PooledProxyPass /a http://h/\nPooledProxyPass /b http://h/",
     'PooledProxyPassMatch ^/(.*)\.gif$ http://h/images/$1 nocanon',
     'PooledProxyPassMatch \.php$ !',
     "<Location /a>\nPooledProxyPass http://h/x timeout.read=1min\n</Location>",
@@ -90,7 +94,7 @@ bad("PooledProxyPass / $_->[0]", $_->[1]) for @bad_urls;
 bad($_->[0], $_->[1]) for (
     ['PooledProxyPass /a'                      => 'takes a path and a URL: PooledProxyPass /PATH URL [key=value...]'],
     ['PooledProxyPass a http://h/'             => "'a' is not a path, which begins with /"],
-    ['PooledProxyPass / http://h/ nocannon'    => qr/'nocannon' is not accepted; accepted: timeout\.total=T, .*timeout\.read=T, nocanon/],
+    ['PooledProxyPass / http://h/ nocannon'    => qr/'nocannon' is not accepted; accepted: timeout\.total=T, .*timeout\.read=T, request-buffer=N, nocanon/],
     ['PooledProxyPass / http://h/ timeout.firstbyte=1' => qr/'firstbyte=1' is not accepted; accepted: total=T, .*first-byte=T/],
     ['PooledProxyPass / http://h/ timeout.read=0' => "read: '0' is not accepted; accepted: a time from 1ms to 24h"],
     ['PooledProxyPass / http://h/ timeout.read=1s timeout.read=2s' => "'read' is given twice"],
@@ -153,6 +157,8 @@ bad($_->[0], $_->[1]) for (
     [upstream("PooledProxyServer http://h/ wieght=1\n") => "'wieght=1' is not accepted; accepted: weight=N, limit=N, backup, drain"],
     [upstream("PooledProxyServer http://h/ weight=1 weight=2\n") => "'weight=2' is given twice"],
     [upstream("PooledProxyServer http://h/ backup backup\n") => "'backup' is given twice"],
+    ['PooledProxyBackendCapacity 5' => 'PooledProxyBackendCapacity is accepted inside <PooledProxyUpstream NAME> only'],
+    [upstream("${server}PooledProxyBackendCapacity 0\n") => "PooledProxyBackendCapacity: '0' is not accepted; accepted: a number from 1 to"],
     [upstream("${server}PooledProxyBalance fair\n") => "'fair' is not accepted; accepted: roundrobin, leastconn, random2, hash:EXPRESSION"],
     [upstream("${server}PooledProxyBalance hash:\n") => 'the expression after hash: is missing'],
     [upstream("${server}PooledProxyBalance \"hash:%{nonsense:x}\"\n") => 'is not an expression'],
@@ -162,21 +168,28 @@ bad($_->[0], $_->[1]) for (
 
 my @numbers = (
     [PooledProxyPoolSize => 1, 1_000_000], [PooledProxyHostLimit => 0, 1_000_000], [PooledProxyMaxRequests => 0, 1_000_000_000],
-    [PooledProxyMaxConnecting => 1, 100_000], [PooledProxyQueue => 0, 1_000_000],
+    [PooledProxyMaxConnecting => 1, 100_000], [PooledProxyQueue => 0, 1_000_000], [PooledProxyIdleMax => 0, 1_000_000],
+    [PooledProxyIdleMin => 0, 1_000_000],
 );
 for (@numbers) {
     my ($directive, $least, $most) = @$_;
     good("$directive $least\nmain:$directive $most");
     bad("$directive $_", "$directive: '$_' is not accepted; accepted: a number from $least to $most") for $least - 1, $most + 1, 'x', '3x';
 }
-bad('PooledProxyHostLimit auto', "'auto' is not available in this version; accepted: a number from 0 to 1000000");
-bad('PooledProxyHostLimit auto:1-9', "'auto' is not available in this version");
+good("PooledProxyHostLimit $_") for qw(auto AUTO auto:1-9 auto:5-5 auto:2-99);
+bad("PooledProxyHostLimit $_", "PooledProxyHostLimit: '$_' is not accepted; accepted: a number from 0 to 1000000, auto, auto:MIN-MAX (1 <= MIN <= MAX)")
+  for qw(auto: auto:5 auto:5- auto:-5 auto:0-5 auto:6-5 auto:1-1000001 auto-1-5 automatic);
 bad("<Location />\nPooledProxyPoolSize 1\n</Location>", 'PooledProxyPoolSize not allowed');
 
 good("PooledProxyKeepAlive on\nmain:PooledProxyKeepAlive Off");
 bad('PooledProxyKeepAlive 1', "'1' is not accepted; accepted: On, Off");
 good("PooledProxyKeepAliveTimeout $_") for qw(1ms 30 5s 2min 24h);
 bad("PooledProxyKeepAliveTimeout $_", "PooledProxyKeepAliveTimeout: '$_' is not accepted; accepted: a time from 1ms to 24h") for qw(0 25h -1 5x 5sec s 1.5s 99999999999h);
+good("PooledProxyMaxAge $_") for '0', '24h', '10min jitter=0%', '1 jitter=99%';
+bad('PooledProxyMaxAge 25h', "PooledProxyMaxAge: '25h' is not accepted; accepted: a time from 0 to 24h");
+bad("PooledProxyMaxAge 1h $_", "PooledProxyMaxAge: '$_' is not accepted; accepted: jitter=P%, P from 0 to 99")
+  for qw(jitter=100% jitter=-1% jitter=5 jitter=% jitter= 5% jiter=5%);
+bad('PooledProxyMaxAge 1h jitter=1% jitter=2%', 'PooledProxyMaxAge takes 1-2 arguments');
 
 # ---- settings of requests ----
 
@@ -190,7 +203,8 @@ bad("PooledProxyTimeout $_=0", "$_: '0' is not accepted; accepted: a time from 1
 bad('PooledProxyTimeout read=1s read=2s', "'read' is given twice");
 
 for my $flag (qw(PooledProxyPreserveHost PooledProxyRewriteRedirects PooledProxyAsync)) {
-    good("$flag on\nmain:$flag Off\n<Location />\n$flag Off\n</Location>");
+    my $on = $flag eq 'PooledProxyAsync' ? 'Off' : 'on'; # not every MPM can do that
+    good("$flag $on\nmain:$flag Off\n<Location />\n$flag Off\n</Location>");
     bad("$flag yes", "$flag: 'yes' is not accepted; accepted: Off, On");
 }
 good("PooledProxyForwarded $_") for qw(off x-forwarded RFC7239 both);
@@ -201,17 +215,24 @@ bad('PooledProxyCookieDomain "a b" b.example', 'FROM and TO must not be empty or
 bad('PooledProxyCookiePath /a "/b; x"', 'must not be empty or hold spaces and semicolons');
 bad('PooledProxyCookiePath a /b', 'FROM and TO are paths, which begin with /');
 
+good("PooledProxyStatusHeader $_") for qw(off errors ALWAYS);
+bad('PooledProxyStatusHeader on', "PooledProxyStatusHeader: 'on' is not accepted; accepted: off, errors, always");
+good("PooledProxyRequestBuffer $_") for qw(0 4096 64K 64k 1M 1024M);
+bad("PooledProxyRequestBuffer $_", "PooledProxyRequestBuffer: '$_' is not accepted; accepted: a size from 0 to 1024M") for qw(-1 1G K 1025M 64KB 99999999999M);
+good("PooledProxyPass / http://h/ request-buffer=1M");
+bad('PooledProxyPass / http://h/ request-buffer=x', "request-buffer= 'x' is not accepted; accepted: a size from 0 to 1024M");
+bad('PooledProxyPass / http://h/ request-buffer=1 request-buffer=2', 'request-buffer= given twice');
+
 # ---- the engine ----
 
 good("PooledProxy Off\nmain:PooledProxy On");
 bad('PooledProxy maybe', 'PooledProxy must be On or Off');
-good("main:PooledProxyEventLoops $_") for 1, 64;
+good("main:PooledProxyEventLoops $_") for 1, Test::PooledProxy::Config::mpm() eq 'prefork' ? () : 64;
 bad("main:PooledProxyEventLoops $_", "PooledProxyEventLoops: '$_' is not accepted; accepted: a number from 1 to 64") for 0, 65, 'two';
 bad('PooledProxyEventLoops 2', 'PooledProxyEventLoops cannot occur within <VirtualHost> section');
 
 # What is not built yet is not accepted silently.
-bad("$_ x", "Invalid command '$_'") for qw(PooledProxyIdleMax PooledProxyIdleMin PooledProxyMaxAge PooledProxyBackendCapacity
-  PooledProxyDNSTTL PooledProxyResolver PooledProxyProtocol PooledProxyRetry PooledProxyRequestBuffer PooledProxyBreaker
-  PooledProxyHealthCheck PooledProxyAlert PooledProxyTLSVerify PooledProxyTrace PooledProxyTraceContext PooledProxyStatusHeader);
+bad("$_ x", "Invalid command '$_'") for qw(PooledProxyDNSTTL PooledProxyResolver PooledProxyProtocol PooledProxyRetry
+  PooledProxyBreaker PooledProxyHealthCheck PooledProxyAlert PooledProxyTLSVerify PooledProxyTrace PooledProxyTraceContext);
 
 done_testing();

@@ -81,6 +81,7 @@ sub quick_start {
     like($log, qr{"GET /bytes\?n=1 HTTP/1\.1" 200 \d+ server=127\.0\.0\.1:\d+ reused=0 reason=no_idle us=\d+\n.*reused=1 reason=- us=\d+\n}s,
         'the log has the fields')
       if wait_until(2, sub { ($log = read_file($example->httpd_setup->httpd->dir . '/logs/quick-start.log')) =~ /server-status/ });
+    like($log, qr{"GET /server-status HTTP/1\.1" 404 \d+ server=- }, 'no backend was asked for it');
     return ends_well($example);
 }
 

@@ -76,6 +76,8 @@ send 200 "second"
 GET /a/b/1
 GET /a/c
 GET /static/file.txt
+--- error_log_like
+httpd\.conf:\d+: PooledProxyPass /a/c has no effect: PooledProxyPass /a \(\S+httpd\.conf:\d+\) comes before it
 --- response_body
 first
 second

@@ -11,7 +11,6 @@
 
 static pp_loop_t *loop;
 static pp_pool_t *pool;
-static pp_stats_t stats;
 static pp_target_t target = {.key = "http://127.0.0.1", .host = "127.0.0.1"};
 static pp_conn_t *opened[CONNS];
 static int nopened;
@@ -43,6 +42,8 @@ static void prepare(void)
         .size = 100, .keep_alive = true, .keep_alive_timeout = PP_SEC(300), .max_connecting = 100, .queue = 100};
     static pp_checkout_t checkouts[CONNS];
     apr_pool_t *memory;
+    pp_ledger_t *ledger;
+    pp_book_t *book;
     pp_dns_t *dns;
     pp_conn_t *conn;
     pp_err_t err;
@@ -52,7 +53,9 @@ static void prepare(void)
     micro_check(pp_loop_create(&loop, 0, memory) == APR_SUCCESS, "there is no loop");
     micro_check(pp_dns_create(&dns, loop, pp_loop_pool(loop)) == APR_SUCCESS, "there is no resolver");
     target.port = listen_somewhere();
-    pool = pp_pool_create(loop, dns, "micro", &policy, &stats, pp_loop_pool(loop));
+    micro_check(pp_ledger_create(&ledger, 16, memory) == APR_SUCCESS, "there is no ledger");
+    micro_check(pp_ledger_book(ledger, "micro", &policy, 8, &book) == APR_SUCCESS, "there is no book");
+    pool = pp_pool_create(loop, dns, "micro", &policy, book, pp_ledger_seat_take(ledger), pp_loop_pool(loop));
     for (int i = 0; i < CONNS; i++) {
         checkouts[i].on_conn = on_conn;
         micro_check(pp_pool_checkout(pool, &target, &checkouts[i], &conn, &err) == APR_EAGAIN, "the pool is not empty");

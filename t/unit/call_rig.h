@@ -16,7 +16,10 @@ static apr_pool_t *memory;
 static pp_pool_def_t pool_def;
 static pp_upstream_t one, two; /* of one server, of two */
 static pp_shard_t *shard;
-static pp_stats_t stats;
+static pp_ledger_t *ledger;
+static pp_book_t *book;
+static pp_stats_t *stats_at;
+#define stats (*stats_at)
 static server_t servers[2];
 static peer_t peer;
 
@@ -151,11 +154,18 @@ static pp_upstream_t upstream_of(int n, int index)
     return (pp_upstream_t){.pool = &pool_def, .nservers = n, .servers = list, .index = index};
 }
 
+/* After a change of the policy's size: the book has it too. */
+static void resize(void)
+{
+    if (pp_ledger_book(ledger, "test", &pool_def.policy, 8, &book) != APR_SUCCESS)
+        abort();
+}
+
 static void begin_with(void (*open_first)(server_t *), void (*open_second)(server_t *))
 {
     static pp_pool_def_t *pools[] = {&pool_def};
     static pp_upstream_t *upstreams[] = {&two};
-    static const pp_shard_plan_t plan = {.npools = 1, .pools = pools, .nupstreams = 1, .upstreams = upstreams};
+    pp_shard_plan_t plan = {.npools = 1, .pools = pools, .books = &book, .nupstreams = 1, .upstreams = upstreams};
 
     apr_pool_create(&memory, drive_top);
     open_first(&servers[0]);
@@ -165,10 +175,14 @@ static void begin_with(void (*open_first)(server_t *), void (*open_second)(serve
         (pp_pool_policy_t){.size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(3600), .max_connecting = 10, .queue = 10};
     one = upstream_of(1, -1);
     two = upstream_of(2, 0);
-    memset(&stats, 0, sizeof(stats));
-    peer = (peer_t){.fd = -1};
-    if (pp_shard_create(&shard, 0, &plan, &stats, memory) != APR_SUCCESS)
+    if (pp_ledger_create(&plan.ledger, 1, memory) != APR_SUCCESS)
         abort();
+    ledger = plan.ledger;
+    resize();
+    peer = (peer_t){.fd = -1};
+    if (pp_shard_create(&shard, 0, &plan, memory) != APR_SUCCESS)
+        abort();
+    stats_at = pp_book_stats(book, shard->seat);
 }
 
 static DRIVE_UNUSED void begin(void)
@@ -195,6 +209,7 @@ static void end(void)
     peer_close(&peer);
     server_close(&servers[0]);
     server_close(&servers[1]);
+    pp_ledger_close(ledger);
     apr_pool_destroy(memory);
 }
 

@@ -12,7 +12,10 @@ static pp_loop_t *loop;
 static apr_pool_t *memory;
 static pp_dns_t *dns;
 static pp_pool_t *pool;
-static pp_stats_t stats;
+static pp_ledger_t *ledger;
+static pp_book_t *book;
+static pp_stats_t *stats_at;
+#define stats (*stats_at)
 static pp_pool_policy_t policy;
 
 /* A pool that allows much; a test changes `policy` as it likes. */
@@ -20,13 +23,22 @@ static void begin(void)
 {
     policy =
         (pp_pool_policy_t){.size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(60), .max_connecting = 10, .queue = 10};
-    memset(&stats, 0, sizeof(stats));
     server_open(&server);
     server_open_unix(&other);
     loop = drive_loop(&memory);
     if (pp_dns_create(&dns, loop, pp_loop_pool(loop)) != APR_SUCCESS)
         abort();
-    pool = pp_pool_create(loop, dns, "test", &policy, &stats, pp_loop_pool(loop));
+    if (pp_ledger_create(&ledger, 1, memory) != APR_SUCCESS || pp_ledger_book(ledger, "test", &policy, 8, &book) != APR_SUCCESS)
+        abort();
+    stats_at = pp_book_stats(book, pp_ledger_seat_take(ledger));
+    pool = pp_pool_create(loop, dns, "test", &policy, book, 0, pp_loop_pool(loop));
+}
+
+/* After a change of policy.size: the book has it too. */
+static DRIVE_UNUSED void resize(void)
+{
+    if (pp_ledger_book(ledger, "test", &policy, 8, &book) != APR_SUCCESS)
+        abort();
 }
 
 static int64_t closed_in_all(void)
@@ -48,6 +60,7 @@ static void end(void)
     ok(stats.busy == 0 && stats.idle == 0 && stats.connecting == 0 && stats.waiting == 0, "... in the end all gauges are 0");
     is_int(stats.conn_opened, closed_in_all(), "... and all that was opened is closed");
     drive_clock_runs();
+    pp_ledger_close(ledger);
     apr_pool_destroy(memory);
 }
 

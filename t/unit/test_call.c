@@ -105,6 +105,7 @@ static void test_no_server(void)
 
     begin();
     pool_def.policy.size = 1;
+    resize();
     pool_def.policy.queue = 0;
     client = client_for(&one);
     pp_call_start(&client->call);

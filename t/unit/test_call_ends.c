@@ -77,6 +77,7 @@ static void test_total(void)
     note("total time-out");
     begin();
     pool_def.policy.size = 1;
+    resize();
     drive_clock_by(0);
     a = client_for(&one);
     b = client_for(&one);
@@ -111,6 +112,7 @@ static void test_pool_timeout(void)
 
     begin();
     pool_def.policy.size = 1;
+    resize();
     drive_clock_by(0);
     a = client_for(&one);
     b = client_for(&one);
@@ -150,6 +152,7 @@ static void test_cancel(void)
     cancel(a, "connecting");
     is_int(stats.idle, 1, "... the connection is there for the next one");
     pool_def.policy.size = 1;
+    resize();
     a = client_for(&one);
     b = client_for(&one);
     pp_call_start(&a->call);

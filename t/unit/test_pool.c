@@ -131,7 +131,10 @@ static void test_keep_for(void)
     drive_clock_by(PP_SEC(60));
     drive_rounds(loop, 2);
     is_int(stats.conn_closed[PP_CLOSE_idle_timeout], 2, "a longer time than our own does not count");
+    drive_clock_by(PP_MSEC(250));
+    drive_rounds(loop, 2);
     policy.size = 1;
+    resize();
     get(&a, &server);
     ask(&b, &server);
     a.conn->keep_for = PP_SEC(1);
@@ -180,6 +183,7 @@ static void test_drain(void)
     note("drain");
     begin();
     policy.size = 2;
+    resize();
     get(&a, &server);
     get(&b, &server);
     ask(&c, &server);
@@ -209,6 +213,7 @@ static void test_order(void)
     note("waiters");
     begin();
     policy.size = 2;
+    resize();
     get(&askers[0], &server);
     get(&askers[1], &server);
     for (int i = 2; i < 8; i++)
@@ -245,6 +250,7 @@ static void test_callbacks(void)
     note("calls from callbacks");
     begin();
     policy.size = 1;
+    resize();
     get(&a, &server);
     b.cancels = &c;
     ask(&b, &server);
@@ -269,6 +275,7 @@ static void test_queue(void)
     note("PooledProxyQueue");
     begin();
     policy.size = 3;
+    resize();
     policy.queue = 2;
     policy.max_connecting = 1;
     for (int i = 0; i < 5; i++)
@@ -324,6 +331,7 @@ static void test_queue_and_idle(void)
     note("queue and idle connections of another host");
     begin();
     policy.size = 2;
+    resize();
     policy.queue = 0;
     policy.max_connecting = 1;
     get(&a[0], &server);
@@ -347,6 +355,7 @@ static void test_wait_until(void)
     begin();
     drive_clock_by(0);
     policy.size = 1;
+    resize();
     a.checkout.wait_until = pp_clock_now() + PP_SEC(2);
     ask(&a, &server);
     drive_clock_by(PP_SEC(3));

@@ -64,6 +64,7 @@ static void test_eviction(void)
     note("eviction");
     begin();
     policy.size = 3;
+    resize();
     get(&a, &server);
     get(&b, &server);
     get(&c, &server);
@@ -95,6 +96,7 @@ static void test_fresh_is_not_starved(void)
     note("a fresh connection where idle ones fill the pool");
     begin();
     policy.size = 2;
+    resize();
     get(&a, &server);
     get(&b, &server);
     give_back(&a);
@@ -123,6 +125,7 @@ static void test_outlives(void)
     note("an opening outlives its waiter");
     begin();
     policy.size = 1;
+    resize();
     ask(&a, &server);
     is_int(ask(&b, &server), APR_EAGAIN, "one waits behind one whose connection is being opened");
     pp_pool_cancel(&a.checkout);
@@ -280,6 +283,7 @@ static void test_many_hosts(void)
     note("hosts come and go");
     begin();
     policy.size = 2;
+    resize();
     policy.host_limit = 1;
     get(&a, &server);
     ask(&waiting, &server);

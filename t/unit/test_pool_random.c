@@ -204,6 +204,7 @@ static void step(void)
 static void plan_make(int plan)
 {
     policy.size = 1 + (int)drive_random(12);
+    resize();
     policy.host_limit = plan % 3 ? (int)drive_random(6) : 0;
     policy.max_connecting = 1 + (int)drive_random(4);
     policy.queue = plan % 4 ? (int)drive_random(12) : ASKERS;

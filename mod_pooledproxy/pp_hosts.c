@@ -1,0 +1,70 @@
+/* pp_hosts: the hosts of a pool, made when they are first met. */
+#include <apr_strings.h>
+
+#include "pp_pool_own.h"
+
+#define HOSTS_BEFORE_SWEEP 64
+
+static bool host_is_unused(const pp_host_t *host)
+{
+    int waiting = host->nwaiting[STAGE_QUEUED] + host->nwaiting[STAGE_PLACED] + host->nwaiting[STAGE_SERVED];
+
+    return !host->is_warm && host->nplaces + waiting + host->place.want + host->handshake.want == 0;
+}
+
+/* Hosts met at run time (RewriteRule) must not stay for ever: past a number of them those without use are forgotten. */
+static void hosts_sweep(pp_pool_t *pool)
+{
+    if (apr_hash_count(pool->hosts) < HOSTS_BEFORE_SWEEP)
+        return;
+    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        if (host_is_unused(host)) {
+            apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
+            apr_pool_destroy(host->memory);
+        }
+    }
+}
+
+static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
+{
+    apr_pool_t *memory;
+    pp_host_t *host;
+    pp_host_accounts_t accounts = pp_book_host(pool->book, target->key);
+
+    apr_pool_create(&memory, pool->memory);
+    host = apr_pcalloc(memory, sizeof(*host));
+    host->pool = pool;
+    host->memory = memory;
+    host->target.key = apr_pstrdup(memory, target->key);
+    host->target.host = apr_pstrdup(memory, target->host);
+    host->target.port = target->port;
+    host->target.unix_path = target->unix_path ? apr_pstrdup(memory, target->unix_path) : NULL;
+    host->target.limit = target->limit;
+    host->shared = accounts.shared;
+    host->place.account = accounts.places;
+    host->handshake.account = accounts.handshakes;
+    APR_RING_INIT(&host->idle, pp_conn_t, link);
+    for (int stage = 0; stage < STAGES; stage++)
+        APR_RING_INIT(&host->waiters[stage], pp_checkout_t, link);
+    apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, host);
+    return host;
+}
+
+pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target)
+{
+    pp_host_t *host = apr_hash_get(pool->hosts, target->key, APR_HASH_KEY_STRING);
+
+    if (!host) {
+        hosts_sweep(pool);
+        host = host_make(pool, target);
+    }
+    host->target.limit = target->limit;
+    return host;
+}
+
+int pp_host_limit(const pp_host_t *host)
+{
+    return host->target.limit ? host->target.limit : host->pool->policy->host_limit;
+}

@@ -1,0 +1,236 @@
+/* pp_idle: the life of an idle connection: how long it may stay, who closes it and why, what is learnt from that. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "pp_pool_own.h"
+
+#define KEEP_MARGIN PP_SEC(1)          /* between our giving up an idle connection and the moment the peer said that it closes it */
+#define PART_TIME PP_MSEC(250)         /* for the peer to close its side too: more than the way across the world and back */
+#define LEARN_FROM 3                   /* so many closes at the same age are no accident */
+#define LEARN_APART PP_MSEC(100)       /* those closer together are one event, a restart of the peer for example */
+#define LEARN_SPREAD 10                /* "the same age": within a tenth ... */
+#define LEARN_SPREAD_LEAST PP_MSEC(50) /* ... or this */
+#define LEARNT_FOR PP_SEC(600)         /* then the peer is tried again: its setting may have changed */
+
+void pp_idle_count(pp_host_t *host, int n)
+{
+    pp_pool_t *pool = host->pool;
+
+    host->nidle += n;
+    pool->nidle += n;
+    pp_permit_idle(pool->place.account, pool->seat, pool->nidle);
+    pp_permit_idle(host->place.account, pool->seat, host->nidle);
+    if (pool->policy->idle_max && n < 0)
+        pp_permit_return(pool->seats, pp_book_idle(pool->book), pool->seat, pool->policy->idle_max);
+}
+
+/* ---- parting ---- */
+
+static void part_end(pp_conn_t *conn)
+{
+    pp_pool_t *pool = conn->host->pool;
+
+    pp_conn_destroy(conn, PP_CLOSE_COUNT);
+    pp_pool_dispatch(pool);
+}
+
+static void on_parting_event(pp_conn_t *conn, apr_int16_t events)
+{
+    size_t len = PP_LOOP_SCRATCH;
+    apr_status_t status = pp_conn_read(conn, pp_loop_scratch(conn->loop), &len);
+
+    (void)events;
+    if (status != APR_SUCCESS && status != APR_EAGAIN)
+        part_end(conn);
+}
+
+static void on_parting_timer(pp_conn_t *conn)
+{
+    part_end(conn);
+}
+
+void pp_conn_part(pp_conn_t *conn, pp_close_t reason)
+{
+    if (conn->host->pool->draining) { /* nobody is left to wait for the peer */
+        pp_conn_destroy(conn, reason);
+        return;
+    }
+    pp_stat_add(&conn->host->pool->stats->conn_closed[reason], 1);
+    pp_conn_state(conn, CONN_CLOSING, pp_close_text(reason));
+    conn->holder = NULL;
+    conn->on_event = on_parting_event;
+    conn->on_timer = on_parting_timer;
+    pp_conn_shutdown_write(conn);
+    pp_conn_want(conn, APR_POLLIN);
+    pp_conn_alarm(conn, pp_loop_now(conn->loop) + PART_TIME);
+}
+
+/* ---- how long ---- */
+
+static pp_time_t learnt_time(const pp_host_t *host)
+{
+    pp_time_t age = atomic_load_explicit(&host->shared->close_age, memory_order_relaxed);
+
+    if (!age || atomic_load_explicit(&host->shared->close_age_until, memory_order_relaxed) < pp_loop_now(host->pool->loop))
+        return 0;
+    return age - (age / 10 > LEARN_SPREAD_LEAST ? age / 10 : age / 2 < LEARN_SPREAD_LEAST ? age / 2 : LEARN_SPREAD_LEAST);
+}
+
+/* How long a connection may be idle: less than the peer keeps it, or a request meets its closing. */
+static pp_time_t keep_time(const pp_conn_t *conn)
+{
+    pp_time_t keep = conn->host->pool->policy->keep_alive_timeout, learnt = learnt_time(conn->host);
+
+    if (learnt && learnt < keep)
+        keep = learnt;
+    if (conn->keep_for && conn->keep_for - KEEP_MARGIN < keep)
+        keep = conn->keep_for - KEEP_MARGIN;
+    return keep;
+}
+
+bool pp_idle_keeps(const pp_conn_t *conn)
+{
+    return keep_time(conn) > 0 && conn->keep_requests != 0;
+}
+
+/* The ages must be about the same, at different moments, to mean that the peer has a time of its own. */
+static void ages_add(pp_host_t *host, pp_time_t age)
+{
+    pp_time_t now = pp_loop_now(host->pool->loop), spread;
+    pp_time_t least = host->ages.n && host->ages.least < age ? host->ages.least : age;
+    pp_time_t most = host->ages.n && host->ages.most > age ? host->ages.most : age;
+
+    if (host->ages.n && now - host->ages.last_at < LEARN_APART)
+        return;
+    spread = least / LEARN_SPREAD > LEARN_SPREAD_LEAST ? least / LEARN_SPREAD : LEARN_SPREAD_LEAST;
+    host->ages.last_at = now;
+    host->ages.n = most - least <= spread ? host->ages.n + 1 : 1;
+    host->ages.least = host->ages.n == 1 ? age : least;
+    host->ages.most = host->ages.n == 1 ? age : most;
+}
+
+void pp_idle_learn(pp_conn_t *conn, pp_time_t age)
+{
+    pp_host_t *host = conn->host;
+    pp_time_t now = pp_loop_now(host->pool->loop), known = atomic_load(&host->shared->close_age), until;
+
+    ages_add(host, age);
+    if (host->ages.n < LEARN_FROM)
+        return;
+    until = atomic_exchange(&host->shared->close_age_until, now + LEARNT_FOR);
+    if (until > now && known && known <= host->ages.least)
+        return;
+    /* Another loop may learn the same at the same time: one of them says it. */
+    if (atomic_compare_exchange_strong(&host->shared->close_age, &known, host->ages.least) &&
+        llabs(known - host->ages.least) > host->ages.least / LEARN_SPREAD)
+        pp_log(PP_LOG_NOTICE, "pool %s: %s closes idle connections after about %" PRId64 " ms: they are given up before that",
+               host->pool->name, host->target.key, (int64_t)(host->ages.least / 1000));
+    host->ages.n = 0;
+}
+
+/* ---- becoming idle, and what ends it ---- */
+
+static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
+{
+    pp_pool_t *pool = conn->host->pool;
+    char byte;
+    size_t len = sizeof(byte);
+    apr_status_t status = pp_conn_read(conn, &byte, &len);
+
+    (void)events;
+    if (status == APR_EAGAIN)
+        return;
+    if (status == APR_EOF)
+        pp_idle_learn(conn, pp_loop_now(conn->loop) - conn->idle_since);
+    pp_conn_destroy(conn, status == APR_SUCCESS ? PP_CLOSE_unexpected_data : PP_CLOSE_peer_closed);
+    pp_pool_dispatch(pool);
+}
+
+static void on_unused_timer(pp_conn_t *conn)
+{
+    (void)conn;
+}
+
+static void on_idle_timer(pp_timer_t *timer)
+{
+    pp_conn_t *conn = (pp_conn_t *)((char *)timer - offsetof(pp_conn_t, idle_timer));
+
+    assert(conn->state == CONN_IDLE);
+    pp_conn_part(conn, conn->retire_at && pp_loop_now(conn->loop) >= conn->retire_at ? PP_CLOSE_max_age : PP_CLOSE_idle_timeout);
+}
+
+void pp_idle_begin(pp_conn_t *conn, const char *why)
+{
+    pp_pool_t *pool = conn->host->pool;
+    pp_time_t now = pp_loop_now(pool->loop), until = now + keep_time(conn);
+
+    pp_conn_state(conn, CONN_IDLE, why);
+    APR_RING_INSERT_HEAD(&conn->host->idle, conn, pp_conn_t, link);
+    conn->idle_since = now;
+    conn->holder = pool;
+    conn->on_event = on_idle_event;
+    conn->on_timer = on_unused_timer;
+    conn->idle_timer.on_timer = on_idle_timer;
+    pp_conn_alarm(conn, 0);
+    pp_conn_want(conn, APR_POLLIN);
+    pp_timer_set(pool->loop, &conn->idle_timer, conn->retire_at && conn->retire_at < until ? conn->retire_at : until);
+}
+
+pp_conn_t *pp_idle_take(pp_host_t *host)
+{
+    while (host->nidle > 0) {
+        pp_conn_t *conn = APR_RING_FIRST(&host->idle);
+        pp_time_t now = pp_loop_now(conn->loop);
+        if (conn->idle_timer.when > now) {
+            conn->idle_for = now - conn->idle_since;
+            pp_conn_state(conn, CONN_BUSY, "reused");
+            return conn;
+        }
+        on_idle_timer(&conn->idle_timer);
+    }
+    return NULL;
+}
+
+int pp_idle_evict_host(pp_host_t *host, int n)
+{
+    int evicted = 0;
+
+    for (; evicted < n && host->nidle > 0; evicted++)
+        pp_conn_part(APR_RING_LAST(&host->idle), PP_CLOSE_evicted);
+    return evicted;
+}
+
+static pp_host_t *host_idle_longest(pp_pool_t *pool)
+{
+    pp_host_t *longest = NULL;
+
+    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        if (host->nidle && (!longest || APR_RING_LAST(&host->idle)->idle_since < APR_RING_LAST(&longest->idle)->idle_since))
+            longest = host;
+    }
+    return longest;
+}
+
+int pp_idle_evict(pp_pool_t *pool, int n)
+{
+    int evicted = 0;
+
+    for (; evicted < n && pool->nidle > 0; evicted++)
+        pp_idle_evict_host(host_idle_longest(pool), 1);
+    return evicted;
+}
+
+void pp_pool_drain(pp_pool_t *pool)
+{
+    pool->draining = true;
+    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        while (host->nidle > 0)
+            pp_conn_part(APR_RING_FIRST(&host->idle), PP_CLOSE_shutdown);
+    }
+}
