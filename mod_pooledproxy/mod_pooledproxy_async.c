@@ -40,6 +40,10 @@ static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_
     fw->body_waits = status == APR_EAGAIN;
     if (!fw->body_waits)
         fw->body_until = 0;
+    if (status == APR_EOF && fw->lease->client_sent) { /* what it had sent was the body: from now on its end can be seen again */
+        fw->lease->client_sent = false;
+        pooledproxy_client_watch(fw->lease);
+    }
     if (fw->body_waits && !fw->bounced) {
         fw->lease->client_sent = false;
         pooledproxy_client_push(fw->lease); /* httpd may have said 100 */
@@ -320,10 +324,20 @@ static void on_readable(pp_lease_t *lease)
     pooledproxy_client_watch(lease);
 }
 
+/* The client can't be reached any more, whatever it has sent before. */
+static bool is_reset(const pp_lease_t *lease, apr_int16_t events)
+{
+    const pp_forward_t *fw = lease->work;
+
+    return (events & (APR_POLLERR | APR_POLLHUP)) && fw && !fw->body_waits && !fw->tunnel;
+}
+
 static void on_client(pp_lease_t *lease, apr_int16_t events)
 {
     if (lease->congested && (events & (APR_POLLOUT | APR_POLLERR | APR_POLLHUP)))
         on_writable(lease);
+    else if (is_reset(lease, events))
+        client_lost(lease, PP_ERR_client_gone);
     else
         on_readable(lease);
 }

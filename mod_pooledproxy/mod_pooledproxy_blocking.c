@@ -167,13 +167,13 @@ static bool may_give_up(const pump_t *pump)
 static void pump_wait(pump_t *pump, bool wants_body)
 {
     bool for_body = pump->body_open && wants_body;
-    int fd = for_body || may_give_up(pump) ? pump->client_fd : -1;
-    bool readable;
+    bool wants_input = for_body || may_give_up(pump);
+    int fd = pump->cancelled ? -1 : pump->client_fd;
+    bool readable = pooledproxy_channel_wait(pump->channel, fd, wants_input, tick_msec(pump, for_body));
 
-    if (pump->cancelled)
-        fd = -1;
-    readable = pooledproxy_channel_wait(pump->channel, fd, tick_msec(pump, for_body));
     if (pump->fw->r->connection->aborted && !pump->cancelled)
+        pump_cancel(pump, PP_ERR_client_gone);
+    else if (readable && !wants_input) /* a reset */
         pump_cancel(pump, PP_ERR_client_gone);
     else if (readable && !pump->body_open && !pooledproxy_forward_client_is_there(pump->fw->r, &pump->client_sent))
         pump_cancel(pump, PP_ERR_client_gone);

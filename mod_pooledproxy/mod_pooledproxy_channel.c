@@ -335,9 +335,9 @@ static int wake_fd(void)
     return fd;
 }
 
-bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_ms)
+bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, bool wants_input, int timeout_ms)
 {
-    struct pollfd fds[2] = {{wake_fd(), POLLIN, 0}, {client_fd, POLLIN, 0}};
+    struct pollfd fds[2] = {{wake_fd(), POLLIN, 0}, {client_fd, wants_input ? POLLIN : 0, 0}};
     uint64_t count;
 
     pthread_mutex_lock(&channel->mutex);

@@ -58,9 +58,9 @@ typedef struct pp_received_t {
 /* Takes what has come; does not wait. */
 void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received);
 
-/* Waits until there is something to take, until client_fd (-1: none) is readable, or for timeout_ms (-1: no limit).
- * Returns whether client_fd is. */
-bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, int timeout_ms);
+/* Waits until there is something to take, until client_fd (-1: none) has input, if that is wanted, or is reset, or for timeout_ms (-1: no
+ * limit). Returns whether client_fd is. */
+bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, bool wants_input, int timeout_ms);
 
 /* A piece of the request's body to the loop: copied; only while wants_body. `last`: nothing comes behind it (it may be empty). */
 void pooledproxy_channel_send(pp_channel_t *channel, const char *data, size_t len, bool last);

@@ -42,6 +42,8 @@ void pooledproxy_client_watch(pp_lease_t *lease)
         events |= APR_POLLOUT;
     if (lease->idle || (fw && fw->body_waits) || (fw && may_give_up(lease, fw)))
         events |= APR_POLLIN; /* the next request, more of the body, or the end of a client that gave up */
+    if (fw && !events)
+        events = APR_POLLHUP; /* what it has sent is not to be read now: only a reset tells that it is gone */
     if (lease->congested)
         until = lease->congested_until;
     else if (fw && fw->body_waits && !fw->tunnel)

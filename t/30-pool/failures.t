@@ -346,3 +346,44 @@ GET /
 GET / 503 POOLEDPROXY_REASON=~dns_\w+
 --- error_log_like
 dns_(?:failed|timeout)
+
+=== Retry-After says when there may be room: here, when the one that waits has waited for as long as it may
+--- mpm: event worker
+--- config
+PooledProxyPoolSize 1
+PooledProxyQueue 1
+PooledProxyTimeout pool=20
+PooledProxyPass /waiting http://127.0.0.1:$UPSTREAM_PORT/
+PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
+<Location /waiting>
+    PooledProxyAsync Off
+</Location>
+--- upstream
+accept
+expect GET /first
+await refused
+send 200 "first"
+expect GET /second
+send 200 "second"
+--- dialog
+connect first
+request GET /first
+stats busy 1
+connect second
+request GET /second
+stats waiting 1
+connect third
+request GET /third
+read_head 503
+header Retry-After: ~^(?:19|20|21)$
+connect fourth
+request GET /waiting
+read_head 503
+header Retry-After: ~^(?:19|20|21)$
+tell refused
+use first
+read_head 200
+use second
+read_head 200
+--- error_log
+pool_full

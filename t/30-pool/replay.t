@@ -246,6 +246,49 @@ PUT /two 502 POOLEDPROXY_REASON=stale
 the reused connection was closed before any byte of an answer
 not sent again: its body is larger than what is kept of it
 
+=== PooledProxyRequestBuffer says how much, in a section and on a route, whichever way the body comes
+--- config
+PooledProxyRequestBuffer 0
+<Location /section>
+    PooledProxyRequestBuffer 5
+</Location>
+PooledProxyPass /route http://127.0.0.1:$UPSTREAM_PORT/ request-buffer=4
+PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
+--- upstream
+accept
+expect PUT /section
+expect_body "begin"
+send 200 "kept"
+expect PUT /section
+expect_body "hello"
+close
+accept
+expect PUT /section
+expect_body "hello"
+send 200 "again"
+expect PUT /
+expect_body "hello"
+close
+accept
+expect PUT /vhost
+expect_body "begin"
+send 200 "kept"
+expect PUT /vhost
+expect_body "1"
+close
+--- request eval
+["PUT /section\n\nbegin", "PUT /section\n\nhello", "PUT /route\n\nhello", "PUT /vhost\n\nbegin", "PUT /vhost\n\n1"]
+--- error_code: 200 200 502 200 502
+--- stats
+stale_replayed 1
+requests_failed 2
+--- env
+PUT /route 502 POOLEDPROXY_REASON=stale
+PUT /vhost 502 POOLEDPROXY_REASON=stale
+--- error_log
+the reused connection was closed before any byte of an answer
+not sent again: its body is larger than what is kept of it
+
 === a POST that may have arrived is not sent again: 502
 --- upstream
 accept

@@ -100,7 +100,6 @@ read_head 408
 header Proxy-Status: front.test; error=http_request_error; details="client_timeout"
 
 === off: nothing
---- skip_if: `grep -l PooledProxyStatusHeader mod_pooledproxy/*.def mod_pooledproxy/*.c` ? undef : 'there is no such directive yet'
 --- config
 PooledProxyStatusHeader off
 PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
@@ -112,7 +111,6 @@ GET /
 connect_refused
 
 === always: on answers, too, behind what others said
---- skip_if: `grep -l PooledProxyStatusHeader mod_pooledproxy/*.def mod_pooledproxy/*.c` ? undef : 'there is no such directive yet'
 --- config
 PooledProxyStatusHeader always
 PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/

@@ -11,6 +11,7 @@
 #   /sink             reads the body, answers its length       /events?n=N&ms=MS   server-sent events (n=0: without end)
 #   /digest           reads the body, answers its SHA-256
 #   /close            answers, then closes                     /reset              closes without an answer
+#   lazy=MS in any query: the body is not read for so long
 #   /once?id=ID       answers; counts the IDs that came more than once, and for how many no answer was sent
 #   /stats            counters as JSON; its own connection and request are not counted
 use strict;
@@ -27,7 +28,7 @@ GetOptions(\%option, 'port=i', 'ready=s', 'keepalive=i') or die "backend.pl: wro
 $SIG{PIPE} = 'IGNORE';
 
 my $filling = '0123456789abcdef' x 4096;    # 64 KB
-my %stats = map { $_ => 0 } qw(accepts open max_open requests active max_active aborted twice lost);
+my %stats = map { $_ => 0 } qw(accepts open max_open requests active max_active answering aborted twice lost);
 my %seen;                                   # how often an ID of /once came
 my (%conns, @timers);                       # by descriptor; [when, code] in order
 my ($reading, $writing) = ('', '');         # select's sets
@@ -194,8 +195,16 @@ sub take_head {
     $request->{chunked} = lc($headers{'transfer-encoding'} // '') eq 'chunked';
     $conn->{closing} = 1 if !$minor || lc($headers{connection} // '') =~ /\bclose\b/;
     count_request($conn, $request);
+    be_lazy($conn, $args{lazy}) if $args{lazy};
     put($conn, "HTTP/1.1 100 Continue\r\n\r\n") if lc($headers{expect} // '') eq '100-continue';
     return 1;
+}
+
+sub be_lazy {
+    my ($conn, $ms) = @_;
+    vec($reading, $conn->{fd}, 1) = 0;
+    after($ms, sub { vec($reading, $conn->{fd}, 1) = 1 if $conn->{socket} });
+    return;
 }
 
 sub count_request {
@@ -218,6 +227,7 @@ sub count_request {
 sub end_request {
     my ($conn) = @_;
     $stats{active}-- if $conn->{request}{path} ne '/stats';
+    $stats{answering}-- if $conn->{answering};
     delete @$conn{qw(request answering more)};
     $conn->{used} = time;
     return;
@@ -258,6 +268,7 @@ sub answer {
     my $request = $conn->{request};
     my $args    = $request->{args};
     $conn->{answering} = 1;
+    $stats{answering}++;
     my $path = $request->{path};
     if    ($path eq '/bytes')  { send_filling($conn, $args->{n} // 1024) }
     elsif ($path eq '/slow')   { after($args->{ms} // 1000, sub { send_late($conn, $request) }) }

@@ -27,7 +27,7 @@ sub port { return $_[0]{port} }
 sub pid  { return $_[0]{pid} }
 sub url  { return "http://127.0.0.1:$_[0]{port}" }
 
-# Its counters: accepts, open, max_open, requests, active, max_active, aborted, twice, lost
+# Its counters: accepts, open, max_open, requests, active, max_active, answering, aborted, twice, lost
 sub stats {
     my ($self) = @_;
     return JSON::PP::decode_json(Test::PooledProxy::Client->new(port => $self->{port})->get('/stats')->{body});

@@ -10,11 +10,12 @@ use Time::HiRes qw(time);
 use Test::PooledProxy::Util qw(slowness);
 
 # new(port => PORT, clients => N, request => BYTES or CODE that returns them, each => N requests of each client (0: until stop()),
-# gap => CODE that returns the seconds from an answer to the client's next request (none: at once)). The CODEs are given the client's
-# number. The answers must have Content-Length.
+# gap => CODE that returns the seconds from an answer to the client's next request (none: at once), cut => CODE that returns the seconds
+# after which a client that has just asked goes away and comes anew (undef: it stays)). The CODEs are given the client's number. The
+# answers must have Content-Length.
 sub new {
     my ($class, %args) = @_;
-    my $self = bless { each => 1, %args, answered => 0, statuses => {}, failures => {}, by_fd => {}, later => [], reading => '', writing => '' }, $class;
+    my $self = bless { each => 1, %args, answered => 0, cuts => 0, statuses => {}, failures => {}, by_fd => {}, later => [], reading => '', writing => '' }, $class;
     $self->{address} = pack_sockaddr_in($args{port}, INADDR_LOOPBACK);
     $self->connect({ number => $_, left => $self->{each} || -1 }) for 1 .. $args{clients};
     return $self;
@@ -24,6 +25,7 @@ sub new {
 sub answered { return $_[0]{answered} }
 sub statuses { return $_[0]{statuses} }
 sub failures { return $_[0]{failures} }
+sub cuts     { return $_[0]{cuts} }
 sub open_now { return scalar keys %{ $_[0]{by_fd} } }
 
 # Lets things happen until CODE is true or the seconds are over; returns whether it is.
@@ -59,14 +61,33 @@ sub connect {
     my ($self, $one) = @_;
     socket my $socket, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
     fcntl $socket, F_SETFL, fcntl($socket, F_GETFL, 0) | O_NONBLOCK;
-    @$one{qw(socket fd in out)} = ($socket, fileno $socket, '', $self->next_request($one));
+    @$one{qw(socket fd in)} = ($socket, fileno $socket, '');
+    $self->ask($one);
     $self->{by_fd}{ $one->{fd} } = $one;
     connect($socket, $self->{address}) || $! == EINPROGRESS or return $self->fail($one, "connect: $!");
     vec($self->{writing}, $one->{fd}, 1) = 1;
     return;
 }
 
-sub next_request { my ($self, $one) = @_; return ref $self->{request} ? $self->{request}->($one->{number}) : $self->{request} }
+# Its next request is to be written.
+sub ask {
+    my ($self, $one) = @_;
+    my $asked = ++$one->{asked};
+    $one->{out} = ref $self->{request} ? $self->{request}->($one->{number}) : $self->{request};
+    my $cut = $self->{cut} && $self->{cut}->($one->{number});
+    $self->later($cut, sub { $self->go_away($one) if $one->{asked} == $asked }) if defined $cut;
+    return;
+}
+
+# In the middle of it, with FIN or with RST.
+sub go_away {
+    my ($self, $one) = @_;
+    return if !$one->{socket};
+    $self->{cuts}++;
+    setsockopt $one->{socket}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 if rand() < 0.5;
+    $self->drop($one);
+    return $self->connect($one);
+}
 
 sub drop {
     my ($self, $one) = @_;
@@ -113,6 +134,7 @@ sub take {
     $self->{answered}++;
     $self->{statuses}{$status}++;
     $one->{had}++;
+    $one->{asked}++;
     return $self->drop($one) if !--$one->{left};
     if ($head =~ /^Connection: *close/mi) {
         $self->drop($one);
@@ -121,24 +143,25 @@ sub take {
     }
     vec($self->{reading}, $one->{fd}, 1) = 0;
     return $self->send_next($one) if !$self->{gap};
-    push @{ $self->{later} }, [time + $self->{gap}->($one->{number}), $one];
-    return;
+    return $self->later($self->{gap}->($one->{number}), sub { $self->send_next($one) if $one->{socket} });
 }
 
 sub send_next {
     my ($self, $one) = @_;
-    $one->{out} = $self->next_request($one);
+    $self->ask($one);
     vec($self->{writing}, $one->{fd}, 1) = 1;
     return $self->write_to($one);
 }
 
-# Those whose gap is over go on; how long the others have, at most so many seconds.
+sub later { my ($self, $seconds, $code) = @_; push @{ $self->{later} }, [time + $seconds, $code]; return }
+
+# Does what is due; how long the next has time, at most so many seconds.
 sub go_on {
     my ($self, $seconds) = @_;
     my $now = time;
-    my @due = map { $_->[1] } grep { $_->[0] <= $now } @{ $self->{later} };
+    my @due = grep { $_->[0] <= $now } @{ $self->{later} };
     @{ $self->{later} } = grep { $_->[0] > $now } @{ $self->{later} };
-    $self->send_next($_) for grep { $_->{socket} } @due;
+    $_->[1]->() for @due;
     for my $entry (@{ $self->{later} }) { $seconds = $entry->[0] - $now if $entry->[0] - $now < $seconds }
     return $seconds;
 }
