@@ -28,6 +28,16 @@ int pp_account_sum(const pp_seats_t *seats, const pp_account_t *account)
     return sum_exact(seats, account);
 }
 
+int pp_account_in_use(const pp_seats_t *seats, const pp_account_t *account)
+{
+    int sum = 0;
+
+    for (int seat = 0; seat < pp_seats_used(seats); seat++)
+        sum += atomic_load_explicit(&account->cells[seat].held, memory_order_relaxed) -
+               atomic_load_explicit(&account->cells[seat].idle, memory_order_relaxed);
+    return sum;
+}
+
 static bool is_wanted(const pp_account_t *account)
 {
     return atomic_load(&account->wanted) != 0;

@@ -90,6 +90,9 @@ void pp_permit_forget_coming(pp_account_t *account, int seat);
 /* Permits held or granted, over all seats. Exact when nobody takes or returns meanwhile. */
 int pp_account_sum(const pp_seats_t *seats, const pp_account_t *account);
 
+/* Those of them that are not idle. For an estimate: what changes meanwhile may be seen or not. */
+int pp_account_in_use(const pp_seats_t *seats, const pp_account_t *account);
+
 /* The process of that seat is gone: what it held is free, who waits is woken. For pp_seats_bury(): idempotent. */
 void pp_account_clear(pp_seats_t *seats, pp_account_t *account, int seat);
 

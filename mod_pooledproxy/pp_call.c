@@ -123,6 +123,17 @@ static void note_first_byte(pp_call_t *call)
         call->t_first_byte = call->exchange.first_byte_at - call->began;
 }
 
+/* What the exchange tells of the server; what the client ended tells nothing. */
+static void observe(const pp_call_t *call, pp_err_t err)
+{
+    const pp_exchange_t *x = &call->exchange;
+    bool failed = (err != PP_OK && !x->head_seen) || x->status == 503;
+
+    if (err != PP_OK && (err == PP_ERR_stale || strcmp(pp_err_row(err)->phase, "client") == 0))
+        return;
+    pp_pool_observe(call->conn, x->first_byte_at ? x->first_byte_at - x->began_at : 0, failed);
+}
+
 static void connection_return(pp_call_t *call, const pp_exchange_end_t *end)
 {
     if (end->reusable)
@@ -146,6 +157,7 @@ static void on_exchange_end(pp_exchange_t *x, const pp_exchange_end_t *end)
     pp_call_t *call = CALL_OF(x, exchange);
 
     note_first_byte(call);
+    observe(call, end->err);
     connection_return(call, end);
     if (may_replay_stale(call, end->err)) {
         replay_begin(call);
@@ -307,8 +319,10 @@ static void call_stop(pp_call_t *call, pp_err_t err, pp_close_t reason)
     note_first_byte(call);
     pp_pool_cancel(&call->checkout);
     pp_exchange_abandon(&call->exchange);
-    if (call->conn)
+    if (call->conn) {
+        observe(call, err);
         connection_return(call, &end);
+    }
 }
 
 static void on_total_timer(pp_timer_t *timer)

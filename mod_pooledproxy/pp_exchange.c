@@ -152,9 +152,12 @@ static void tunnel_begin(pp_exchange_t *x)
 static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
 {
     x->head_seen = true;
+    x->status = resp->status;
     x->server_keeps = resp->keep_alive;
     if (resp->keep_alive_timeout >= 0)
         x->conn->keep_for = resp->keep_alive_timeout ? PP_SEC(resp->keep_alive_timeout) : 1; /* 0 means that it said nothing */
+    if (resp->keep_alive_max >= 0)
+        x->conn->keep_requests = resp->keep_alive_max;
     if (x->expect_hold) { /* a final answer instead of 100: the body is not wanted */
         x->expect_hold = false;
         x->send_dead = true;
@@ -297,6 +300,7 @@ static void on_exchange_alarm(pp_conn_t *conn)
 void pp_exchange_start(pp_exchange_t *x, pp_conn_t *conn)
 {
     x->conn = conn;
+    x->began_at = pp_loop_now(conn->loop);
     x->body_done = !x->request->has_body;
     x->expect_hold = x->request->has_body && x->request->expect_continue;
     pp_exchange_out(x, OUT_HEAD, x->request->head, x->request->head_len);

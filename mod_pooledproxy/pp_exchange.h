@@ -66,7 +66,8 @@ struct pp_exchange_t {
     bool head_seen; /* on_head was called */
     bool any_byte;  /* a byte of an answer came */
     size_t sent;    /* bytes of the request written */
-    pp_time_t first_byte_at;
+    pp_time_t began_at, first_byte_at;
+    int status; /* of the answer; 0: none yet */
 
     /* The exchange's own. */
     pp_conn_t *conn;

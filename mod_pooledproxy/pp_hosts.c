@@ -64,7 +64,40 @@ pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target)
     return host;
 }
 
-int pp_host_limit(const pp_host_t *host)
+/* The most it may ever have; 0: no limit of its own. */
+static int limit_most(const pp_host_t *host)
 {
     return host->target.limit ? host->target.limit : host->pool->policy->host_limit;
+}
+
+/* PooledProxyHostLimit auto: the limit follows the host's latency. */
+static bool is_auto(const pp_host_t *host)
+{
+    return host->pool->policy->host_limit_least > 0;
+}
+
+static int limit_least(const pp_host_t *host)
+{
+    int least = host->pool->policy->host_limit_least, most = limit_most(host);
+
+    return least < most ? least : most;
+}
+
+int pp_host_limit(const pp_host_t *host)
+{
+    return is_auto(host) ? pp_gradient_limit(&host->shared->gradient, limit_least(host), limit_most(host)) : limit_most(host);
+}
+
+bool pp_host_is_over_limit(const pp_host_t *host)
+{
+    return is_auto(host) && pp_account_sum(host->pool->seats, host->place.account) > pp_host_limit(host);
+}
+
+void pp_pool_observe(pp_conn_t *conn, pp_time_t latency, bool failed)
+{
+    const pp_host_t *host = conn->host;
+
+    if (is_auto(host))
+        pp_gradient_sample(&host->shared->gradient, limit_least(host), limit_most(host), pp_loop_now(host->pool->loop), latency,
+                           pp_account_in_use(host->pool->seats, host->place.account), failed);
 }

@@ -49,7 +49,7 @@ apr_status_t pp_ledger_create(pp_ledger_t **ledgerp, int nseats, apr_pool_t *p)
 
 size_t pp_ledger_layout(void)
 {
-    return LAYOUT_VERSION << 32 | sizeof(pp_stats_t) << 16 | sizeof(pp_host_shared_t) << 8 |
+    return LAYOUT_VERSION << 48 | sizeof(pp_stats_t) << 24 | sizeof(pp_host_shared_t) << 12 |
            (sizeof(pp_cell_t) + sizeof(pp_account_t));
 }
 

@@ -11,6 +11,7 @@
 #include <apr_pools.h>
 
 #include "pp_account.h"
+#include "pp_gradient.h"
 #include "pp_policy.h"
 #include "pp_stats.h"
 
@@ -25,6 +26,7 @@ typedef struct pp_host_shared_t {
     _Atomic pp_time_t warm_at;         /* unless it is reachable, no connection is opened ahead of need before then */
     _Atomic int failures;              /* openings that failed in a row */
     _Atomic int is_reachable;          /* the last one did not */
+    pp_gradient_t gradient;            /* its limit, when that follows its latency */
 } pp_host_shared_t;
 
 typedef struct pp_host_accounts_t {

@@ -248,6 +248,8 @@ static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
         return PP_CLOSE_max_age;
     if (conn->keep_requests == 0)
         return PP_CLOSE_keepalive_hint;
+    if (pp_host_is_over_limit(conn->host))
+        return PP_CLOSE_host_limit;
     if (pp_place_is_due(conn))
         return PP_CLOSE_evicted;
     return -1;

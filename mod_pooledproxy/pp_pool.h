@@ -70,6 +70,10 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
 /* The asker lost interest: no callback comes. Nothing happens when the record isn't waiting. */
 void pp_pool_cancel(pp_checkout_t *checkout);
 
+/* How an exchange on the connection went, before it is checked in or discarded: microseconds from the request's beginning to the first
+ * byte of the answer; `failed`: the answer did not come, or was 503. Not to be told of what the client ended. */
+void pp_pool_observe(pp_conn_t *conn, pp_time_t latency, bool failed);
+
 /* The exchange ended well and the peer keeps the connection: it becomes idle, serves a waiter, or is closed: by policy,
  * or for a waiter who has waited longer than those it could serve. */
 void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **conn);

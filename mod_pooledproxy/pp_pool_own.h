@@ -96,7 +96,8 @@ struct pp_pool_t {
 
 /* ---- pp_hosts.c ---- */
 pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target);
-int pp_host_limit(const pp_host_t *host); /* 0: none of its own */
+int pp_host_limit(const pp_host_t *host);          /* 0: none of its own */
+bool pp_host_is_over_limit(const pp_host_t *host); /* it has become less than there are connections */
 
 /* ---- pp_opening.c ---- */
 
