@@ -181,5 +181,6 @@ void pooledproxy_build(pp_build_t *build, apr_pool_t *p, server_rec *main_server
     if (build->errors)
         return;
     pooledproxy_uses_find(build);
+    pooledproxy_servers_find(build);
     pooledproxy_limits_check(build);
 }

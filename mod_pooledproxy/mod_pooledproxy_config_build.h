@@ -8,7 +8,7 @@
 
 /* A pool with what it came from. */
 typedef struct pp_built_pool_t {
-    const pp_pool_def_t *def;
+    pp_pool_def_t *def;
     struct pp_pool_settings_t settings; /* complete: nothing is PP_UNSET */
     const pp_server_conf_t *vhost;      /* whose pool it is, or in which its block stands */
     const pp_upstream_block_t *block;   /* NULL: the virtual host's own pool */
@@ -59,6 +59,12 @@ void pooledproxy_directives_walk(server_rec *s, pp_on_directive_t *on_directive,
 /* Fills build->uses and build->is_open. */
 void pooledproxy_uses_find(pp_build_t *build);
 bool pooledproxy_pool_is_used(const pp_build_t *build, const pp_built_pool_t *pool); /* by any of build->uses */
+
+/* May requests come to it: by a use in a virtual host that is reachable and where PooledProxy is On? */
+bool pooledproxy_pool_may_open(const pp_build_t *build, const pp_built_pool_t *pool);
+
+/* Fills the servers of each pool's definition. */
+void pooledproxy_servers_find(pp_build_t *build);
 
 /* The most connections of a pool over all children. */
 typedef struct pp_most_t {

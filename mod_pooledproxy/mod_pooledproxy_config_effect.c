@@ -11,6 +11,8 @@
 
 APLOG_USE_MODULE(pooledproxy);
 
+#define MOMENTS PP_SEC(1)
+
 /* What is known of a setting as it was written in one place. */
 typedef struct finding_t {
     const char *where;
@@ -130,12 +132,13 @@ static void survey_servers(survey_t *survey, const pp_built_pool_t *pool)
     }
 }
 
-/* Without a queue nobody waits for a connection, but for a handshake's turn where fewer may be made at a time than there may be. */
-static const char *why_no_wait(const pp_build_t *build, const pp_built_pool_t *pool)
+/* Without a queue nobody waits for a connection to become free, but for a handshake's turn, where fewer may be made at a time than there may
+ * be, and for moments until one comes that is idle at another loop. */
+static const char *why_no_wait(const pp_build_t *build, const pp_built_pool_t *pool, pp_time_t timeout)
 {
     const pp_pool_policy_t *policy = &pool->def->policy;
 
-    if (policy->queue || policy->max_connecting < policy->size)
+    if (policy->queue || policy->max_connecting < policy->size || timeout < MOMENTS)
         return NULL;
     return apr_psprintf(build->p, "nobody waits for a connection, by PooledProxyQueue 0 (%s); remove one of the two",
                         origin(&pool->settings.queue));
@@ -144,14 +147,21 @@ static const char *why_no_wait(const pp_build_t *build, const pp_built_pool_t *p
 /* Of a section's settings it can't be told for which requests they are. */
 static void survey_pool_timeout(survey_t *survey, const pp_use_t *use)
 {
-    const char *reason = why_no_wait(survey->build, use->pool), *where = use->vhost->origins->settings[PP_SETTING_pool];
+    const pp_upstream_block_t *block = use->pool->block;
+    const char *where = use->vhost->origins->settings[PP_SETTING_pool], *name = "PooledProxyTimeout pool=";
+    pp_time_t timeout = use->vhost->settings.timeouts.pool;
 
-    if (use->pool->block && use->pool->block->timeouts[PP_SETTING_pool])
-        where = use->pool->block->timeouts[PP_SETTING_pool];
-    if (use->route && use->route->settings.timeouts.pool != PP_UNSET)
-        note(survey, use->where, "timeout.pool", reason);
-    else if (where)
-        note(survey, where, "PooledProxyTimeout pool=", reason);
+    if (block && block->timeouts[PP_SETTING_pool]) {
+        where = block->timeouts[PP_SETTING_pool];
+        timeout = block->upstream->timeouts.pool;
+    }
+    if (use->route && use->route->settings.timeouts.pool != PP_UNSET) {
+        where = use->where;
+        name = "timeout.pool";
+        timeout = use->route->settings.timeouts.pool;
+    }
+    if (where)
+        note(survey, where, name, why_no_wait(survey->build, use->pool, timeout));
 }
 
 static void report_ineffective(const pp_build_t *build)

@@ -1,7 +1,6 @@
 /* mod_pooledproxy_config_limits: how many connections pools may open, and whether that fits together and what the backends can take. */
 #include "mod_pooledproxy_config_build.h"
 
-#include <ap_listen.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include <http_log.h>
@@ -113,48 +112,6 @@ static void complain(pp_build_t *build, const char *text)
 
 /* ---- PooledProxyBackendCapacity ---- */
 
-static bool is_wildcard(const server_addr_rec *addr)
-{
-    return strcmp(addr->virthost, "_default_") == 0 || *addr->virthost == '*';
-}
-
-static bool takes(const server_rec *s, const apr_sockaddr_t *listen)
-{
-    for (const server_addr_rec *addr = s->addrs; addr; addr = addr->next) {
-        if ((!addr->host_port || addr->host_port == listen->port) &&
-            (is_wildcard(addr) || apr_sockaddr_equal(addr->host_addr, listen)))
-            return true;
-    }
-    return false;
-}
-
-/* Requests get to the main server only over a port and address that no virtual host is for. */
-static bool is_reachable(const pp_build_t *build, const server_rec *s)
-{
-    if (s->is_virtual || !ap_listeners)
-        return true;
-    for (const ap_listen_rec *listen = ap_listeners; listen; listen = listen->next) {
-        const server_rec *vhost = build->main_server->next;
-
-        while (vhost && !takes(vhost, listen->bind_addr))
-            vhost = vhost->next;
-        if (!vhost)
-            return true;
-    }
-    return false;
-}
-
-static bool may_open(const pp_build_t *build, const pp_built_pool_t *pool)
-{
-    for (int i = 0; i < build->uses->nelts; i++) {
-        const pp_use_t *use = APR_ARRAY_IDX(build->uses, i, pp_use_t *);
-
-        if (use->pool == pool && use->vhost->enabled && is_reachable(build, use->vhost->server))
-            return true;
-    }
-    return false;
-}
-
 static apr_hash_t *keys_of(const pp_build_t *build, const pp_upstream_block_t *block)
 {
     apr_hash_t *keys = apr_hash_make(build->p);
@@ -183,7 +140,7 @@ static void check_capacity(pp_build_t *build, const pp_built_pool_t *pool)
     for (int i = 0; i < build->built->nelts; i++) {
         const pp_built_pool_t *other = APR_ARRAY_IDX(build->built, i, pp_built_pool_t *);
 
-        if (other == pool || !may_open(build, other))
+        if (other == pool || !pooledproxy_pool_may_open(build, other))
             continue;
         most = pooledproxy_pool_most(build, other, keys);
         sum += most.number;

@@ -1,21 +1,10 @@
 /* mod_pooledproxy_config_uses: which routes and handlers lead to which pool, in each virtual host. */
 #include "mod_pooledproxy_config_build.h"
 
+#include <ap_listen.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <util_cfgtree.h>
-
-/* The pool remembers it once. */
-static void pool_leads_to(pp_build_t *build, pp_pool_def_t *pool, const pp_server_t *server)
-{
-    if (!pool->servers)
-        pool->servers = apr_array_make(build->p, 2, sizeof(const pp_server_t *));
-    for (int i = 0; i < pool->servers->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(pool->servers, i, const pp_server_t *)->key, server->key) == 0)
-            return;
-    }
-    APR_ARRAY_PUSH(pool->servers, const pp_server_t *) = server;
-}
 
 static void use_add(pp_build_t *build, const pp_server_conf_t *vhost, const pp_upstream_t *upstream, const pp_route_t *route,
                     const char *url, const char *where)
@@ -25,10 +14,6 @@ static void use_add(pp_build_t *build, const pp_server_conf_t *vhost, const pp_u
 
     *use = (pp_use_t){vhost, pool, upstream, route, url, where};
     APR_ARRAY_PUSH(build->uses, pp_use_t *) = use;
-    for (int i = 0; i < upstream->nservers; i++) {
-        if (!upstream->servers[i]->backup && !upstream->servers[i]->drain)
-            pool_leads_to(build, APR_ARRAY_IDX(build->pools, upstream->pool->index, pp_pool_def_t *), upstream->servers[i]);
-    }
 }
 
 static void use_url(pp_build_t *build, const pp_server_conf_t *vhost, const pp_route_t *route, const char *url, const char *where)
@@ -123,4 +108,71 @@ bool pooledproxy_pool_is_used(const pp_build_t *build, const pp_built_pool_t *po
             return true;
     }
     return false;
+}
+
+/* ---- what may be opened ---- */
+
+static bool is_wildcard(const server_addr_rec *addr)
+{
+    return strcmp(addr->virthost, "_default_") == 0 || *addr->virthost == '*';
+}
+
+static bool takes(const server_rec *s, const apr_sockaddr_t *listen)
+{
+    for (const server_addr_rec *addr = s->addrs; addr; addr = addr->next) {
+        if ((!addr->host_port || addr->host_port == listen->port) &&
+            (is_wildcard(addr) || apr_sockaddr_equal(addr->host_addr, listen)))
+            return true;
+    }
+    return false;
+}
+
+/* Requests get to the main server only over a port and address that no virtual host is for. */
+static bool is_reachable(const pp_build_t *build, const server_rec *s)
+{
+    if (s->is_virtual || !ap_listeners)
+        return true;
+    for (const ap_listen_rec *listen = ap_listeners; listen; listen = listen->next) {
+        const server_rec *vhost = build->main_server->next;
+
+        while (vhost && !takes(vhost, listen->bind_addr))
+            vhost = vhost->next;
+        if (!vhost)
+            return true;
+    }
+    return false;
+}
+
+bool pooledproxy_pool_may_open(const pp_build_t *build, const pp_built_pool_t *pool)
+{
+    for (int i = 0; i < build->uses->nelts; i++) {
+        const pp_use_t *use = APR_ARRAY_IDX(build->uses, i, pp_use_t *);
+
+        if (use->pool == pool && use->vhost->enabled && is_reachable(build, use->vhost->server))
+            return true;
+    }
+    return false;
+}
+
+static void server_add(pp_pool_def_t *def, pp_server_t *server)
+{
+    if (server->drain || server->backup)
+        return;
+    for (int i = 0; i < def->servers->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(def->servers, i, pp_server_t *)->key, server->key) == 0)
+            return;
+    }
+    APR_ARRAY_PUSH(def->servers, pp_server_t *) = server;
+}
+
+void pooledproxy_servers_find(pp_build_t *build)
+{
+    for (int i = 0; i < build->built->nelts; i++)
+        APR_ARRAY_IDX(build->built, i, pp_built_pool_t *)->def->servers = apr_array_make(build->p, 2, sizeof(pp_server_t *));
+    for (int i = 0; i < build->uses->nelts; i++) {
+        const pp_use_t *use = APR_ARRAY_IDX(build->uses, i, pp_use_t *);
+
+        for (int n = 0; pooledproxy_pool_may_open(build, use->pool) && n < use->upstream->nservers; n++)
+            server_add(use->pool->def, use->upstream->servers[n]);
+    }
 }

@@ -208,6 +208,11 @@ void pooledproxy_engine_sum(int index, int64_t *numbers)
     }
 }
 
+pp_time_t pooledproxy_engine_close_age(int index)
+{
+    return pp_book_close_age(books[index]);
+}
+
 void *pooledproxy_engine_score(conn_rec *c, const pp_shard_t *shard)
 {
     ap_sb_handle_t *sbh = NULL;

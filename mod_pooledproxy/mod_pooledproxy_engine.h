@@ -31,6 +31,9 @@ bool pooledproxy_engine_is_stopping(void);
 /* The sum over all processes and loops of pool number `index`: pp_stat_row_count numbers, in the order of pp_stat_rows. */
 void pooledproxy_engine_sum(int index, int64_t *numbers);
 
+/* The shortest age at which servers of pool number `index` were found to close idle connections, in microseconds; 0: not known. */
+pp_time_t pooledproxy_engine_close_age(int index);
+
 /* For requests that end on a loop: its line in the scoreboard, made in c->pool, so that mod_status counts them. It is one beyond
  * the workers' lines; NULL when ThreadsPerChild leaves none below ThreadLimit. */
 void *pooledproxy_engine_score(conn_rec *c, const pp_shard_t *shard);

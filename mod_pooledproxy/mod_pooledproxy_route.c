@@ -91,7 +91,9 @@ static const pp_upstream_t *upstream_here(request_rec *r, const pp_server_conf_t
     pp_upstream_t *here;
 
     if (upstream->name) { /* a vhost's own group of that name takes the place of the main server's */
-        here = apr_hash_get(conf->upstreams, upstream->name, APR_HASH_KEY_STRING);
+        char *key = apr_pstrdup(r->pool, upstream->name);
+        ap_str_tolower(key);
+        here = apr_hash_get(conf->upstreams, key, APR_HASH_KEY_STRING);
         return here ? here : upstream;
     }
     if (upstream->pool == conf->pool)

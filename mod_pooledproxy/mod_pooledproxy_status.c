@@ -44,7 +44,7 @@ static void json_pool(request_rec *r, const pp_pool_def_t *pool, const int64_t *
                json_escape(r->pool, pool->name), pool->policy.size, pool->policy.host_limit);
     for (unsigned row = 0; row < pp_stat_row_count; row++)
         ap_rprintf(r, ", \"%s\": %" APR_INT64_T_FMT, pp_stat_rows[row].name, (apr_int64_t)numbers[row]);
-    ap_rputs("}", r);
+    ap_rprintf(r, ", \"close_age_ms\": %" APR_INT64_T_FMT "}", (apr_int64_t)(pooledproxy_engine_close_age(pool->index) / 1000));
 }
 
 static void status_json(request_rec *r)
@@ -89,6 +89,25 @@ static void prometheus_metric(request_rec *r, unsigned row, int64_t *const *numb
     }
 }
 
+/* Only for pools where it is known. */
+static void prometheus_close_age(request_rec *r)
+{
+    const pp_main_conf_t *conf = pooledproxy_main_conf();
+    bool first = true;
+
+    for (int i = 0; i < conf->npools; i++) {
+        pp_time_t age = pooledproxy_engine_close_age(i);
+        if (age && first)
+            ap_rputs("# HELP pooledproxy_close_age_seconds the learnt age at which a server closes idle connections\n"
+                     "# TYPE pooledproxy_close_age_seconds gauge\n",
+                     r);
+        if (age)
+            ap_rprintf(r, "pooledproxy_close_age_seconds{pool=\"%s\"} %.3f\n", label_escape(r->pool, conf->pools[i]->name),
+                       (double)age / PP_SEC(1));
+        first = first && !age;
+    }
+}
+
 static void status_prometheus(request_rec *r)
 {
     const pp_main_conf_t *conf = pooledproxy_main_conf();
@@ -101,12 +120,15 @@ static void status_prometheus(request_rec *r)
     }
     for (unsigned row = 0; conf->npools && row < pp_stat_row_count; row++)
         prometheus_metric(r, row, numbers);
+    prometheus_close_age(r);
 }
 
 /* ---- HTML ---- */
 
 static void html_pool(request_rec *r, const pp_pool_def_t *pool, const int64_t *numbers)
 {
+    pp_time_t close_age = pooledproxy_engine_close_age(pool->index);
+
     ap_rprintf(r, "<h2>%s</h2>\n<p>size %d, keep-alive %s</p>\n<table>\n", ap_escape_html(r->pool, pool->name), pool->policy.size,
                pool->policy.keep_alive ? "on" : "off");
     for (unsigned row = 0; row < pp_stat_row_count; row++) {
@@ -117,6 +139,9 @@ static void html_pool(request_rec *r, const pp_pool_def_t *pool, const int64_t *
                    ap_escape_html(r->pool, stat->text));
     }
     ap_rputs("</table>\n", r);
+    if (close_age)
+        ap_rprintf(r, "<p>Its server closes idle connections after about %.1f s; they are given up before that.</p>\n",
+                   (double)close_age / PP_SEC(1));
 }
 
 static void status_html(request_rec *r)

@@ -18,7 +18,7 @@ typedef struct pp_pool_def_t {
     const char *name; /* the upstream's name, or the vhost's as "server:port" */
     int index;        /* 0 ... number of pools - 1: its place in every loop and in the statistics */
     pp_pool_policy_t policy;
-    apr_array_header_t *servers; /* of pp_server_t *: those the configuration leads to, each once, without backup, drain; or NULL */
+    apr_array_header_t *servers; /* of pp_server_t *: those the configuration leads to, each once, no backup, none that drains; or NULL */
 } pp_pool_def_t;
 
 typedef struct pp_server_t {

@@ -69,7 +69,7 @@ my $no_queue     = "PooledProxyQueue 0\nPooledProxyPoolSize 16\n";
 warned("$route${no_queue}PooledProxyTimeout pool=1s read=1s #!", "PooledProxyTimeout pool= has no effect: $nobody_waits");
 warned(api("${no_queue}PooledProxyTimeout pool=1s #!\n"), "PooledProxyTimeout pool= has no effect: $nobody_waits");
 warned("PooledProxyPass /h http://h/ timeout.pool=1s #!\n$no_queue", "timeout.pool has no effect: $nobody_waits");
-quiet("$route${no_queue}PooledProxyTimeout read=1s");
+quiet("$route${no_queue}PooledProxyTimeout $_") for 'read=1s', 'pool=900ms'; # one that is idle at another loop is waited for
 quiet("${route}PooledProxyQueue 0\nPooledProxyTimeout pool=1s"); # there may be more requests than handshakes
 quiet(api($no_queue) . "${route}PooledProxyTimeout pool=1s");
 
