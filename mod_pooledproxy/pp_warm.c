@@ -93,5 +93,5 @@ void pp_pool_keep_warm(pp_pool_t *pool, const pp_target_t *targets, int n)
     }
     pool->warm.nhosts = n;
     pool->warm.timer.on_timer = on_warm_timer;
-    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + 1);
+    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + LOOK); /* when all loops that start together are there to share */
 }
