@@ -4,6 +4,7 @@
 #
 #   --ports N    how many servers (default 1)         --backlog N   of their listeners (default 4096)
 #   --idle MS    connections idle for so long are closed
+#   --workers N  work on so many requests at a time (default: any number); others wait, first come first
 #
 #   any path?ms=MS&n=N&keep=TEXT   N bytes (2) after MS milliseconds (0), with "Keep-Alive: TEXT"
 #
@@ -24,8 +25,8 @@ use IO::Socket::INET;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
-my %option = (ports => 1, backlog => 4096, idle => 0);
-GetOptions(\%option, 'ports=i', 'backlog=i', 'idle=i') or die "counter.pl: wrong options\n";
+my %option = (ports => 1, backlog => 4096, idle => 0, workers => 0);
+GetOptions(\%option, 'ports=i', 'backlog=i', 'idle=i', 'workers=i') or die "counter.pl: wrong options\n";
 $SIG{PIPE} = 'IGNORE';
 
 my (@listeners, @ports, %conns, %control, @timers, @paths);
@@ -33,6 +34,8 @@ my ($reading, $accepting) = ('', '');
 my $all = $option{ports};                              # the index of the sum
 my %count = (map { $_ => [(0) x ($all + 1)] } qw(open most accepts));
 my ($requests, $active, $takes) = (0, 0, 1);
+my @work;                                              # [connection, arguments] of requests that wait for a worker
+my $working = 0;
 
 for my $i (0 .. $all - 1) {
     listen_on($i);
@@ -161,8 +164,19 @@ sub take_request {
     $requests++;
     $active++;
     $conn->{busy} = 1;
-    return after($args{ms} / 1000, sub { answer($conn, \%args) }) if $args{ms};
-    return answer($conn, \%args);
+    push @work, [$conn, \%args];
+    return work();
+}
+
+sub work {
+    while (@work && (!$option{workers} || $working < $option{workers})) {
+        my ($conn, $args) = @{ shift @work };
+        $working++;
+        my $done = sub { $working--; answer($conn, $args); work() };
+        if ($args->{ms}) { after($args->{ms} / 1000, $done) }
+        else             { $working--; answer($conn, $args) }
+    }
+    return;
 }
 
 sub answer {
