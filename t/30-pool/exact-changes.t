@@ -3,7 +3,7 @@ use strict;
 use warnings;
 use Test::More;
 use Time::HiRes qw(time);
-use Test::PooledProxy::Child qw(children settles ends_clean);
+use Test::PooledProxy::Child qw(children descriptors settles ends_clean);
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Counter;
 use Test::PooledProxy::Limits qw(limits_setup reconfigure crowd_of usual_warnings);
@@ -41,7 +41,7 @@ subtest 'a child is killed' => sub {
     my ($counter, $setup, $crowd) = pressed(comes_back => 1);
     for my $n (1 .. 3) {
         my ($accepts, $lost, $at) = ($counter->accepts, $crowd->came_back, time);
-        kill KILL => (children($setup))[0];
+        kill KILL => (sort { descriptors($b) <=> descriptors($a) } children($setup))[0]; # who has most clients
         my $is_full = sub { my $now = $counter->stats; return $now->{open}[-1] == $size && $now->{accepts}[-1] > $accepts };
         ok($crowd->run_until(5, sub { $crowd->came_back > $lost && $is_full->() }), "the limit is in use again, by new connections ($n)");
         my $took = time - $at;

@@ -12,7 +12,11 @@ use Test::PooledProxy::Util qw(wait_until);
 my $is_prefork = Test::PooledProxy::Config::mpm() eq 'prefork';
 
 # The numbers that say that a connection was dead when it was to be used, or ended by the backend while it was idle.
-sub dead { my ($setup) = @_; my $n = $setup->numbers; return join ' ', map { "$_=$n->{$_}" } qw(conn_closed_stale stale_replayed conn_closed_peer_closed) }
+sub dead {
+    my ($setup) = @_;
+    my $numbers = $setup->numbers;
+    return join ' ', map { "$_=$numbers->{$_}" } qw(conn_closed_stale stale_replayed conn_closed_peer_closed);
+}
 
 use constant NONE_DEAD => 'conn_closed_stale=0 stale_replayed=0 conn_closed_peer_closed=0';
 

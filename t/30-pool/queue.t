@@ -3,7 +3,7 @@ use strict;
 use warnings;
 use List::Util qw(max);
 use Test::More;
-use Test::PooledProxy::Child qw(children settles ends_clean);
+use Test::PooledProxy::Child qw(children descriptors settles ends_clean);
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Counter;
 use Test::PooledProxy::Limits qw(limits_setup crowd_of all_answered usual_warnings);
@@ -48,8 +48,8 @@ END
             $retry_after{ ($head =~ /^Retry-After: *(\S+)/m)[0] // 'none' }++ if $status == 503;
         });
         ok($crowd->run_until(3, sub { $crowd->answered >= 40 }), '40 are answered at once');
-        is($setup->numbers->{waiting}, 50, '50 wait');
-        is($counter->stats->{active}, 10, '10 run');
+        ok($crowd->run_until(0.3, sub { $setup->numbers->{waiting} == 50 }), '50 wait');
+        ok($crowd->run_until(0.3, sub { $counter->stats->{active} == 10 }), '10 run');
         ok($crowd->finish(10), 'all are answered');
         is_deeply($crowd->failures, {}, 'none failed otherwise');
         is_deeply($crowd->statuses, { 200 => 10, 503 => 90 }, '10 by the server');
@@ -78,11 +78,31 @@ subtest 'PooledProxyQueue 0: nobody waits, and no connection stays unused for it
     my $setup   = limits_setup($counter, children => 4, config => "PooledProxyPoolSize 10\nPooledProxyQueue 0\nPooledProxyPass / \$ONE/\n");
     my $crowd   = crowd_of($setup, children => 4, clients => 60, paths => ['/?ms=1500']);
     ok($crowd->run_until(3, sub { $crowd->answered >= 50 }), 'all but as many as run are answered at once');
-    is($counter->stats->{active}, 10, '10 run');
+    ok($crowd->run_until(2, sub { $counter->stats->{active} == 10 }), '10 run');
     ok($crowd->finish(5), 'all are answered');
     is_deeply($crowd->statuses, { 200 => 10, 503 => 50 }, 'the rest was refused');
     settles($setup, 3);
     ends_clean($setup, $expected);
+    $counter->stop;
+};
+
+subtest "a killed child's places in the queue are free again" => sub {
+    my $counter = Test::PooledProxy::Counter->new;
+    my $setup   = limits_setup($counter, children => 4, config => "PooledProxyPoolSize 4\nPooledProxyQueue 20\nPooledProxyPass / \$ONE/\n");
+    my @crowds  = crowd_of($setup, children => 4, clients => 24, paths => ['/?ms=4000']);
+    ok($crowds[0]->run_until(3, sub { my $n = $setup->numbers; $n->{waiting} == 20 && $n->{busy} == 4 }), 'the queue is full');
+    kill KILL => (sort { descriptors($b) <=> descriptors($a) } children($setup))[0]; # who has most clients
+    ok($crowds[0]->run_until(3, sub { $crowds[0]->open_now < 24 && $setup->numbers->{waiting} < 20 }), 'a child is killed, with some of them');
+    push @crowds, crowd_of($setup, children => 4, clients => 40, paths => ['/?ms=4000']);
+    ok($crowds[1]->run_until(3, sub { $crowds[0]->turn(0); $setup->numbers->{waiting} == 20 && $counter->stats->{active} == 4 }), 'it is full again')
+      || diag(explain([$setup->numbers, $counter->stats]));
+    my $lost = 24 - $crowds[0]->open_now;
+    $crowds[1]->run_until(3, sub { $crowds[0]->turn(0); $crowds[1]->answered >= 40 - $lost });
+    is_deeply($crowds[1]->statuses, { 503 => 40 - $lost }, "as many as were lost, $lost, found a place");
+    is($counter->most, 4, 'never more than run at once');
+    $_->leave for @crowds;
+    settles($setup, 3);
+    ends_clean($setup, qr/$expected|exit signal Killed/);
     $counter->stop;
 };
 

@@ -13,7 +13,8 @@
 #                    with one number for each port, then that of all
 #   mark             most begins again with what is open now, paths with none
 #   close            closes all connections (a request under way loses its answer)
-#   refuse, listen   no listener any more; listens again     wait, accept   takes no connection out of the backlog; takes them again, with a long one
+#   refuse, listen   no listener any more; listens again
+#   wait, accept     takes no connection out of the backlog; takes them again, with a longer one
 #
 # How the count is exact: what the proxy closed before it opened another connection can be read as an end before that other is accepted. So
 # after each accept all ends are read, then it is counted.
