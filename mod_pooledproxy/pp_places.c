@@ -3,8 +3,8 @@
 
 #include "pp_pool_own.h"
 
-#define TICKS_TO_FORGET 6          /* what was promised has come by then: longer than connections are parted with */
 #define TICK PP_MSEC(50)           /* who waits looks around that often, in case nobody has woken it */
+#define PROMISE_LASTS PP_MSEC(300) /* what others have promised has come by then: longer than connections are parted with */
 #define LOOK_FOR_DEAD PP_MSEC(100) /* a process that was killed holds its permits no longer than that and a little */
 #define FAIR_LEAST PP_MSEC(10)     /* waits at two loops that differ by less are the same: connections shall not move for it */
 #define FAIR_FACTOR 2              /* ... nor as long as none is so many times the other */
@@ -252,10 +252,22 @@ static void queue_reject(pp_pool_t *pool)
     }
 }
 
+/* Whoever has promised something may have died; it has come in time, or it is not waited for. */
 static void forget_promises(pp_pool_t *pool)
 {
+    pp_time_t now = pp_loop_now(pool->loop);
+    int coming = pp_permit_coming(pool->place.account, pool->seat);
     pp_host_t *host;
 
+    EACH_HOST(pool, host)
+    {
+        coming += pp_permit_coming(host->place.account, pool->seat);
+    }
+    if (coming == 0 || !pool->promised_at)
+        pool->promised_at = coming ? now : 0;
+    if (coming == 0 || now - pool->promised_at < PROMISE_LASTS)
+        return;
+    pool->promised_at = 0;
     pp_permit_forget_coming(pool->place.account, pool->seat);
     EACH_HOST(pool, host)
     {
@@ -272,8 +284,7 @@ static void on_tick(pp_timer_t *timer)
         pool->looked_at = now;
         pp_ledger_find_dead(pp_book_ledger(pool->book));
     }
-    if (++pool->ticks % TICKS_TO_FORGET == 0)
-        forget_promises(pool);
+    forget_promises(pool);
     pp_pool_dispatch(pool);
     queue_reject(pool);
 }
@@ -295,6 +306,7 @@ void pp_pool_dispatch(pp_pool_t *pool)
     }
     else {
         pp_timer_clear(&pool->tick);
+        pool->promised_at = 0;
     }
     pp_queue_settle(pool);
 }

@@ -78,7 +78,7 @@ struct pp_pool_t {
     int nwaiting;             /* over all hosts and stages */
     int nqueue;               /* permits of the queue's account */
     int nadmitted;            /* waiters in STAGE_QUEUED that need none: they were admitted before (fresh) */
-    int ticks;                /* since promises were last forgotten */
+    pp_time_t promised_at;    /* since when something is coming that others have promised; as seen by the tick */
     int nclaims;              /* claims with want > 0 */
     pp_claim_t place;         /* on the pool's account */
     pp_time_t queue_patience; /* how long who came last into the queue will wait there */
