@@ -47,7 +47,7 @@ struct pp_call_t {
     bool reused;                                             /* the last attempt's connection had served before */
     const char *why_new;                                     /* when not */
     int retry_after;                                         /* seconds after which there may be room in the pool; 0: not known */
-    pp_time_t began, t_pool, t_dns, t_connect, t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
+    pp_time_t began, t_pool, t_dns, t_connect, t_tls, t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
 
     /* The call's own. */
     pp_checkout_t checkout;
