@@ -21,6 +21,7 @@ int pooledproxy_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
 
     (void)plog;
     pooledproxy_build(&build, pconf, main_server, conf);
+    build.p = ptemp; /* what is made from here on is for checking only */
     if (!build.errors)
         pooledproxy_tls_make(&build);
     if (build.errors)

@@ -162,16 +162,13 @@ static const char *set_protocol(making_t *making)
     return NULL;
 }
 
-/* OpenSSL passes over names that it does not know, as long as it knows one. */
+/* OpenSSL passes over names that it does not know, as long as it knows one. Those that are only shut out may be unknown. */
 static bool is_cipher_known(making_t *making, const char *name)
 {
-    bool is_operator = *name && strchr("!-+", *name), known;
+    bool known = strchr("!-+@", *name) || SSL_CTX_set_cipher_list(making->ctx, name) == 1;
 
-    if (*name == '@')
-        return true;
-    known = SSL_CTX_set_cipher_list(making->ctx, name + is_operator) == 1;
     ERR_clear_error();
-    return known || (is_operator && strcasestr(name, "null")); /* those without encryption are shut out already */
+    return known;
 }
 
 static void append(apr_pool_t *p, const char **list, const char *name)

@@ -193,7 +193,7 @@ static pp_err_t protocol_error(pp_tls_conn_t *conn)
     if (!code)
         describe(conn, conn->wire_ended == APR_EOF ? "the server closed the connection" : "the connection broke", "");
     else if (is_alert)
-        describe(conn, "alert received", SSL_alert_desc_string_long(ALERT_OF(code)));
+        describe(conn, "alert received", text);
     else
         describe(conn, text, "");
     if (is_alert)

@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
-#define ACCEPTED "; accepted: http[s]://HOST[:PORT]/... and unix:/PATH|http[s]://HOST/..."
+#define ACCEPTED "; accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/... and unix:/PATH|http://HOST/..."
 #define HOST_MAX 253 /* RFC 1035 section 2.3.4 */
 
 /* The parts of a URL are read one after the other: each step moves *at behind its part and returns NULL, or says what is wrong. */

@@ -65,7 +65,8 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
             is($numbers->{handshakes_failed}, 0, 'none failed');
             ok($setup->httpd->access_log =~ m{POOLEDPROXY_SERVER=https://127\.0\.0\.1:\d+ POOLEDPROXY_REUSED=0.* POOLEDPROXY_T_TLS=[1-9]\d* }, 'the log has the time of TLS');
             ok($setup->httpd->access_log =~ m{POOLEDPROXY_REUSED=1.* POOLEDPROXY_T_TLS=0 }, '0 on a kept connection') || diag($setup->httpd->access_log);
-            ends_well($setup, error_log => 'body_cut');
+            $client->close;
+            ends_well($setup, error_log => "body_cut");
         };
     }
 }
@@ -77,22 +78,26 @@ subtest 'resumption from the second connection on' => sub {
     is($client->get('/info')->{body}, "sni=api.test version=TLSv1_3 reused=@{[$_ > 1 ? 1 : 0]} cn=- served=1", "connection $_") for 1 .. 10;
     my $numbers = $setup->numbers;
     is("$numbers->{handshakes_full} $numbers->{handshakes_resumed}", '1 9', 'counted');
+    $client->close;
     ends_well($setup);
     $setup = start($server, "PooledProxyKeepAlive Off\nPooledProxyTLSSessionCache Off");
     $client = $setup->client;
     like($client->get('/info')->{body}, qr/ reused=0 /, "PooledProxyTLSSessionCache Off: connection $_") for 1 .. 3;
     is($setup->numbers->{handshakes_full}, 3, 'counted');
+    $client->close;
     ends_well($setup);
 };
 
 subtest 'tickets that come while a connection is idle do not end it' => sub {
-    my $setup = start(server('tickets'), 'PooledProxyIdleMin 3');
+    my $server = server('tickets');
+    my $setup = start($server, 'PooledProxyIdleMin 3');
     ok(wait_until(5, sub { $setup->numbers->{idle} == 3 }), 'three are ready, with TLS done');
     my $client = $setup->client;
     is(join(' ', map { $client->get('/info')->{status} } 1 .. 5), '200 200 200 200 200', 'requests');
     my $numbers = $setup->numbers;
     is("$numbers->{conn_opened} $numbers->{conn_reused} $numbers->{conn_closed_unexpected_data}", '3 5 0', 'all on kept connections');
     is($numbers->{handshakes_full} + $numbers->{handshakes_resumed}, 3, 'handshakes');
+    $client->close;
     ends_well($setup);
 };
 
@@ -104,11 +109,13 @@ subtest 'a server that closes idle connections' => sub {
     kill TERM => split ' ', do { open my $in, '<', "/proc/@{[$server->pid]}/task/@{[$server->pid]}/children"; <$in> // '' };
     ok(wait_until(5, sub { $setup->numbers->{conn_closed_peer_closed} == 1 }), 'is noticed');
     is($client->get('/info')->{status}, 200, 'the next request has a new one');
+    $client->close;
     ends_well($setup);
 };
 
 subtest 'mod_ssl in front as well' => sub {
-    my $setup = start(server('both'), '', tls => 1);
+    my $server = server('both');
+    my $setup = start($server, '', tls => 1);
     my $client = $setup->client;
     for my $size (1000, 100_000, 2_000_000) {
         my $sent = substr $text, 0, $size;
@@ -116,6 +123,7 @@ subtest 'mod_ssl in front as well' => sub {
         is(length($client->get("/bytes?n=$size")->{body}), $size, 'and down');
     }
     is($setup->numbers->{conn_opened}, 1, 'on one connection');
+    $client->close;
     ends_well($setup);
 };
 
