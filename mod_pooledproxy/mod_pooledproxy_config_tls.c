@@ -139,12 +139,9 @@ static const pp_tls_row_t *row_at_fault(const pp_tls_settings_t *settings, const
         const void *member;
         int row;
     } rows[] = {
-        {&settings->ca_file, PP_TLS_ROW_tls_ca_file},
-        {&settings->ca_path, PP_TLS_ROW_tls_ca_path},
-        {&settings->crl_file, PP_TLS_ROW_tls_crl_file},
-        {&settings->certificate_file, PP_TLS_ROW_tls_certificate_file},
-        {&settings->key_file, PP_TLS_ROW_tls_key_file},
-        {&settings->protocol_min, PP_TLS_ROW_tls_protocol},
+        {&settings->ca_file, PP_TLS_ROW_tls_ca_file},   {&settings->ca_path, PP_TLS_ROW_tls_ca_path},
+        {&settings->crl_file, PP_TLS_ROW_tls_crl_file}, {&settings->certificate_file, PP_TLS_ROW_tls_certificate_file},
+        {&settings->key_file, PP_TLS_ROW_tls_key_file}, {&settings->protocol_min, PP_TLS_ROW_tls_protocol},
         {&settings->ciphers, PP_TLS_ROW_tls_ciphers},
     };
 

@@ -209,7 +209,8 @@ apr_status_t pp_conn_handshake(pp_conn_t *conn, pp_err_t *err)
     apr_status_t status = pp_tls_handshake(conn->tls, err);
 
     if (status == APR_EAGAIN)
-        pp_io_set(conn->loop, &conn->io, conn->fd, pp_tls_awaits_room(conn->tls) ? APR_POLLOUT : APR_POLLIN, pp_loop_pool(conn->loop));
+        pp_io_set(conn->loop, &conn->io, conn->fd, pp_tls_awaits_room(conn->tls) ? APR_POLLOUT : APR_POLLIN,
+                  pp_loop_pool(conn->loop));
     return status;
 }
 

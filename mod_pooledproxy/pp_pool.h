@@ -41,7 +41,7 @@ struct pp_checkout_t {
     pp_time_t dns_time;  /* microseconds the connection's name lookup and connecting took; 0 when reused */
     pp_time_t connect_time;
     pp_time_t tls_time; /* the handshake */
-    int retry_after; /* seconds after which there may be room, with pool_full and pool_timeout; else 0 */
+    int retry_after;    /* seconds after which there may be room, with pool_full and pool_timeout; else 0 */
 
     /* The pool's. */
     APR_RING_ENTRY(pp_checkout_t) link;

@@ -47,7 +47,7 @@ struct pp_host_t {
     pp_target_t target; /* strings in `memory` */
     apr_pool_t *memory;
     pp_host_shared_t *shared;
-    pp_tls_sessions_t *sessions; /* to be resumed by its next connections */
+    pp_tls_sessions_t *sessions;                   /* to be resumed by its next connections */
     APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
     int nidle, nbusy, nconnecting, nclosing;
     int nplaces; /* permits it has: one for each connection and for each waiter in STAGE_PLACED */

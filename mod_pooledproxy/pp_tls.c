@@ -72,7 +72,8 @@ static int load_directory(making_t *making, const char *path)
     if (!lookup || apr_dir_open(&dir, path, making->p) != APR_SUCCESS)
         return 0;
     while (apr_dir_read(&file, APR_FINFO_NAME, dir) == APR_SUCCESS) {
-        if (is_hashed(file.name) && X509_load_cert_file(lookup, apr_pstrcat(making->p, path, "/", file.name, NULL), X509_FILETYPE_PEM) > 0)
+        if (is_hashed(file.name) &&
+            X509_load_cert_file(lookup, apr_pstrcat(making->p, path, "/", file.name, NULL), X509_FILETYPE_PEM) > 0)
             n++;
     }
     apr_dir_close(dir);
@@ -97,7 +98,8 @@ static const char *load_crls(making_t *making)
     X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
 
     if (!lookup || X509_load_crl_file(lookup, settings->crl_file, X509_FILETYPE_PEM) <= 0)
-        return complain(making, &settings->crl_file, apr_psprintf(making->p, "no list of revoked certificates in %s", settings->crl_file));
+        return complain(making, &settings->crl_file,
+                        apr_psprintf(making->p, "no list of revoked certificates in %s", settings->crl_file));
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     return NULL;
 }
@@ -114,9 +116,9 @@ static const char *set_trust(making_t *making)
     if (settings->ca_file && !SSL_CTX_load_verify_file(making->ctx, settings->ca_file))
         return complain(making, &settings->ca_file, apr_psprintf(making->p, "no certificate in %s", settings->ca_file));
     if (settings->ca_path && !load_directory(making, settings->ca_path))
-        return complain(making, &settings->ca_path,
-                        apr_psprintf(making->p, "no certificate with a hashed name in %s; openssl rehash makes such names",
-                                     settings->ca_path));
+        return complain(
+            making, &settings->ca_path,
+            apr_psprintf(making->p, "no certificate with a hashed name in %s; openssl rehash makes such names", settings->ca_path));
     return settings->crl_file ? load_crls(making) : NULL;
 }
 
@@ -142,7 +144,8 @@ static const char *set_certificate(making_t *making)
         return settings->key_file ? complain(making, &settings->key_file, "a key without a certificate") : NULL;
     SSL_CTX_set_default_passwd_cb(making->ctx, on_passphrase);
     if (SSL_CTX_use_certificate_chain_file(making->ctx, settings->certificate_file) != 1)
-        return complain(making, &settings->certificate_file, apr_psprintf(making->p, "no certificate in %s", settings->certificate_file));
+        return complain(making, &settings->certificate_file,
+                        apr_psprintf(making->p, "no certificate in %s", settings->certificate_file));
     if (SSL_CTX_use_PrivateKey_file(making->ctx, key, SSL_FILETYPE_PEM) != 1)
         return complain(making, key_culprit, apr_psprintf(making->p, "no key that can be used in %s (without passphrase)", key));
     if (SSL_CTX_check_private_key(making->ctx) != 1)
@@ -184,15 +187,18 @@ static const char *set_ciphers(making_t *making)
 
     if (!making->settings->ciphers)
         return NULL;
-    for (name = apr_strtok(apr_pstrdup(making->p, making->settings->ciphers), ": ,", &left); name; name = apr_strtok(NULL, ": ,", &left)) {
+    for (name = apr_strtok(apr_pstrdup(making->p, making->settings->ciphers), ": ,", &left); name;
+         name = apr_strtok(NULL, ": ,", &left)) {
         bool is_13 = strncmp(name, "TLS_", 4) == 0;
 
         if (!is_13 && !is_cipher_known(making, name))
-            return complain(making, culprit, apr_psprintf(making->p, "'%s' is not a cipher that OpenSSL has here (openssl ciphers)", name));
+            return complain(making, culprit,
+                            apr_psprintf(making->p, "'%s' is not a cipher that OpenSSL has here (openssl ciphers)", name));
         append(making->p, is_13 ? &of_13 : &of_12, name);
     }
     if (of_13 && SSL_CTX_set_ciphersuites(making->ctx, of_13) != 1)
-        return complain(making, culprit, apr_psprintf(making->p, "'%s' is not of TLS 1.3's ciphers (openssl ciphers -s -tls1_3)", of_13));
+        return complain(making, culprit,
+                        apr_psprintf(making->p, "'%s' is not of TLS 1.3's ciphers (openssl ciphers -s -tls1_3)", of_13));
     if (of_12 && SSL_CTX_set_cipher_list(making->ctx, of_12) != 1)
         return complain(making, culprit, apr_psprintf(making->p, "'%s' leaves no cipher", of_12));
     return NULL;

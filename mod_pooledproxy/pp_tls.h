@@ -20,13 +20,13 @@
 
 /* What the administrator decided. Strings NULL: not set. */
 typedef struct pp_tls_settings_t {
-    bool verify;                  /* the server's certificate: chain and name */
-    const char *ca_file;          /* PEM, certificates that are trusted; with neither of the two the system's */
-    const char *ca_path;          /* a directory of them, with hashed names (openssl rehash); read once */
-    const char *crl_file;         /* PEM; every authority of a chain must have its list in it */
-    const char *certificate_file; /* PEM, the client's certificate and those between it and its root */
-    const char *key_file;         /* PEM; NULL: it is in certificate_file */
-    const char *server_name;      /* for SNI and to be verified; NULL: the host's */
+    bool verify;                    /* the server's certificate: chain and name */
+    const char *ca_file;            /* PEM, certificates that are trusted; with neither of the two the system's */
+    const char *ca_path;            /* a directory of them, with hashed names (openssl rehash); read once */
+    const char *crl_file;           /* PEM; every authority of a chain must have its list in it */
+    const char *certificate_file;   /* PEM, the client's certificate and those between it and its root */
+    const char *key_file;           /* PEM; NULL: it is in certificate_file */
+    const char *server_name;        /* for SNI and to be verified; NULL: the host's */
     int protocol_min, protocol_max; /* 0x0303: TLS 1.2; 0: OpenSSL's highest */
     const char *ciphers;            /* names with ':' between; those that begin with TLS_ are for TLS 1.3, the others for TLS 1.2 */
     bool session_cache;
@@ -54,7 +54,8 @@ typedef struct pp_tls_wire_t {
 
 /* The state of a new connection to `host` (a name, or an address literal: then without SNI). `sessions` is where sessions come from and
  * go to; it must outlive the connection. NULL: OpenSSL has no memory. */
-pp_tls_conn_t *pp_tls_open(const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions, const pp_tls_wire_t *wire, void *self);
+pp_tls_conn_t *pp_tls_open(const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions, const pp_tls_wire_t *wire,
+                           void *self);
 
 /* One step of the handshake. APR_SUCCESS: it is done. APR_EAGAIN: pp_tls_awaits_room() says what for. APR_EGENERAL: *err says why not,
  * pp_tls_trouble() in words. */

@@ -122,7 +122,8 @@ static void session_offer(pp_tls_conn_t *conn, pp_tls_sessions_t *sessions)
     SSL_SESSION_free(session);
 }
 
-pp_tls_conn_t *pp_tls_open(const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions, const pp_tls_wire_t *wire, void *self)
+pp_tls_conn_t *pp_tls_open(const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions, const pp_tls_wire_t *wire,
+                           void *self)
 {
     pp_tls_conn_t *conn = calloc(1, sizeof(*conn));
     BIO *bio = BIO_new(tls->wire);

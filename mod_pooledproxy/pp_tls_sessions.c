@@ -4,7 +4,8 @@
 
 #include "pp_tls_own.h"
 
-#define SESSIONS_MAX 8 /* a server gives two tickets with a handshake and one with a resumption: enough for some connections at once */
+#define SESSIONS_MAX \
+    8 /* a server gives two tickets with a handshake and one with a resumption: enough for some connections at once */
 
 struct pp_tls_sessions_t {
     SSL_SESSION *sessions[SESSIONS_MAX];
