@@ -7,6 +7,7 @@
 #
 #   /info                     what it knows of the connection: sni=NAME version=V reused=0|1 cn=CLIENT served=N
 #   /bytes?n=N                N bytes, with a length           /digest       reads the body, answers its SHA-256
+#   /fields                   the fields of the request, as they came
 #   /until_close?n=N          a body that lasts until close, which is announced; /until_close_cut: which is not
 #   /length_cut?n=N           a whole answer with a length, then a close that is not announced; /chunked_cut: in chunks
 #   /half?n=N                 half of the answer, then an unannounced close
@@ -53,9 +54,10 @@ sub answer {
     my ($socket, $served) = @_;
     my $line = <$socket> // return;
     my ($path, $n) = $line =~ m{^\w+ (/\w*)(?:\?n=(\d+))?};
-    my $length = 0;
+    my ($length, $fields) = (0, '');
     while (defined(my $field = <$socket>)) {
         last if $field eq "\r\n";
+        $fields .= $field;
         $length = $1 if $field =~ /^Content-Length: (\d+)/i;
     }
     my $body = '';
@@ -63,6 +65,7 @@ sub answer {
     my %at = (
         '/info'            => sub { whole($socket, info($socket, $served)) },
         '/bytes'           => sub { whole($socket, filling($n)) },
+        '/fields'          => sub { whole($socket, $fields) },
         '/digest'          => sub { whole($socket, sha256_hex($body)) },
         '/until_close'     => sub { send_all($socket, "HTTP/1.1 200 OK\r\n\r\n" . filling($n)); 'close' },
         '/until_close_cut' => sub { send_all($socket, "HTTP/1.1 200 OK\r\n\r\n" . filling($n)); 'cut' },
