@@ -69,7 +69,7 @@ my $www = s_server($plain_port, '-www', '-alpn', 'http/1.1');
 check('openssl s_server', port => $plain_port, use => sub {
     my ($setup, $client) = @_;
     for my $n (1 .. 3) {
-        my $page = $setup->client->get('/')->{body};
+        my $page = $client->get('/')->{body};
         like($page, $n == 1 ? qr/^New, TLSv1\.3/m : qr/^Reused, TLSv1\.3/m, "connection $n");
         like($page, qr/ALPN protocols advertised by the client: http\/1.1/, 'ALPN offers http/1.1') if $page =~ /advertised/;
     }

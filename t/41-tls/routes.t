@@ -100,6 +100,27 @@ END_CONF
     is($setup->numbers->{handshakes_full}, scalar keys %wanted, 'and no session is taken from another');
 });
 
+run('nginx: sessions are resumed from the second connection on', <<"END_CONF", sub {
+PooledProxyKeepAlive Off
+<PooledProxyUpstream tls12>
+PooledProxyServer https://$at
+PooledProxyTLSProtocol TLSv1.2 TLSv1.2
+</PooledProxyUpstream>
+<PooledProxyUpstream tls13>
+PooledProxyServer https://$at
+PooledProxyTLSProtocol TLSv1.3
+</PooledProxyUpstream>
+PooledProxyPass /12/ upstream://tls12/
+PooledProxyPass /13/ upstream://tls13/
+END_CONF
+    my ($client, $setup) = @_;
+    for my $version (qw(12 13)) {
+        is(join('', map { $client->get("/$version/info")->{body} =~ / reused=(.) / } 1 .. 20), '.' . 'r' x 19, "TLS $version");
+    }
+    my $numbers = $setup->numbers;
+    is("$numbers->{handshakes_full} $numbers->{handshakes_resumed}", '2 38', 'counted');
+});
+
 my $second = "<VirtualHost *:\$PORT>\nServerName second.test\nPooledProxyTLSServerName other.test\n$base<Location /shared>\n</Location>\n</VirtualHost>\n";
 run('settings of the main server, a virtual host, a route that both share', 'PooledProxyTLSSessionCache Off', sub {
     my ($client) = @_;
