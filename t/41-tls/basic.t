@@ -33,6 +33,7 @@ sub ends_well {
     return;
 }
 
+my $filling  = '0123456789abcdef' x 250_000;
 my $children = Test::PooledProxy::Config::mpm() eq 'prefork' ? 16 : 1;
 my $text = join '', map { sprintf '%09d ', $_ } 1 .. 400_000; # 4 MB
 
@@ -46,11 +47,15 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
             is($client->get('/info')->{body}, "sni=api.test version=$version reused=0 cn=- served=2", 'the second is on the same connection');
             for my $size (1, 16_384, 16_385, 61_440, 61_441, 4_000_000) {
                 my $body = $client->get("/bytes?n=$size")->{body};
-                is(sha256_hex($body), sha256_hex(substr '0123456789abcdef' x ($size / 16 + 1), 0, $size), "$size bytes down");
+                is(sha256_hex($body), sha256_hex(substr $filling, 0, $size), "$size bytes down");
                 my $sent = substr $text, 0, $size;
                 is($client->send_request(POST => '/digest', body => $sent)->read_response('POST')->{body}, sha256_hex($sent), "$size bytes up");
             }
             is($client->get('/bytes?n=0')->{body}, '', 'no bytes at all');
+            my $slow = $setup->client(receive_buffer => 16384);
+            is(sha256_hex($slow->get('/bytes?n=4000000')->{body}), sha256_hex($filling), '4 MB to a client with little room');
+            is(sha256_hex($slow->get('/drip?n=300')->{body}), sha256_hex((substr($filling, 0, 1000) . substr($filling, 0, 2000)) x 300), 'many small records');
+            $slow->close;
             is(length($client->get('/until_close?n=100000')->{body}), 100_000, 'a body until close');
             for my $path ('/length_cut?n=100000', '/chunked_cut') {
                 my $response = $client->get($path);
@@ -113,6 +118,24 @@ subtest 'a server that closes idle connections' => sub {
     is($client->get('/info')->{status}, 200, 'the next request has a new one');
     $client->close;
     ends_well($setup);
+};
+
+subtest 'a tunnel' => sub {
+    my $server = server('tunnel');
+    for my $front ('', 'PooledProxyAsync Off') {
+        my $setup  = start($server, $front);
+        my $client = $setup->client;
+        $client->send_request(GET => '/tunnel', headers => [Connection => 'Upgrade', Upgrade => 'echo']);
+        is($client->read_head->{status}, 101, "it opens $front");
+        for my $size (1, 100, 20_000, 200_000) {
+            my $piece = substr $text, 0, $size;
+            $client->send_bytes($piece);
+            ok($client->take($size) eq $piece, "$size bytes there and back");
+        }
+        $client->close;
+        ok(wait_until(5, sub { my $n = $setup->numbers; $n->{conn_closed_tunnel} + $n->{conn_closed_client_gone} == 1 && $n->{busy} == 0 }), 'and closes');
+        ends_well($setup);
+    }
 };
 
 subtest 'mod_ssl in front as well' => sub {

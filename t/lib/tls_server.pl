@@ -10,6 +10,7 @@
 #   /fields                   the fields of the request, as they came
 #   /until_close?n=N          a body that lasts until close, which is announced; /until_close_cut: which is not
 #   /length_cut?n=N           a whole answer with a length, then a close that is not announced; /chunked_cut: in chunks
+#   /tunnel                   101, and then sends back what it gets; /drip?n=N: N chunks of 3000 bytes, each in two records
 #   /half?n=N                 half of the answer, then an unannounced close
 use strict;
 use warnings;
@@ -71,6 +72,8 @@ sub answer {
         '/until_close_cut' => sub { send_all($socket, "HTTP/1.1 200 OK\r\n\r\n" . filling($n)); 'cut' },
         '/length_cut'      => sub { whole($socket, filling($n)); 'cut' },
         '/chunked_cut'     => sub { send_all($socket, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"); 'cut' },
+        '/tunnel'          => sub { tunnel($socket) },
+        '/drip'            => sub { drip($socket, $n) },
         '/half'            => sub { send_all($socket, "HTTP/1.1 200 OK\r\nContent-Length: $n\r\n\r\n" . filling($n / 2)); 'cut' },
     );
     return $at{$path} ? $at{$path}->() : whole($socket, 'hello');
@@ -80,6 +83,24 @@ sub info {
     my ($socket, $served) = @_;
     return join ' ', 'sni=' . ($socket->get_servername // '-'), 'version=' . $socket->get_sslversion,
       'reused=' . ($socket->get_session_reused ? 1 : 0), 'cn=' . ($option{ca} ? $socket->peer_certificate('commonName') : '-'), "served=$served";
+}
+
+sub tunnel {
+    my ($socket) = @_;
+    send_all($socket, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    while (sysread $socket, my $bytes, 16384) { send_all($socket, $bytes) }
+    return 'close';
+}
+
+sub drip {
+    my ($socket, $n) = @_;
+    send_all($socket, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (1 .. $n) {
+        send_all($socket, "bb8\r\n" . filling(1000));
+        send_all($socket, filling(2000) . "\r\n");
+    }
+    send_all($socket, "0\r\n\r\n");
+    return 'keep';
 }
 
 sub filling { my ($n) = @_; return substr '0123456789abcdef' x ($n / 16 + 1), 0, $n }
