@@ -46,6 +46,8 @@ static bool take_permits(pp_host_t *host)
 {
     pp_pool_t *pool = host->pool;
 
+    if (pool->policy->idle_max && pp_account_sum(pool->seats, pp_book_idle(pool->book)) >= pool->policy->idle_max)
+        return false;
     if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !pp_place_take(host))
         return false;
     if (pp_permit_take(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting))
@@ -88,10 +90,12 @@ void pp_pool_keep_warm(pp_pool_t *pool, const pp_target_t *targets, int n)
         return;
     pool->warm.hosts = apr_palloc(pool->memory, sizeof(*pool->warm.hosts) * (apr_size_t)n);
     for (int i = 0; i < n; i++) {
-        pool->warm.hosts[i] = pp_host_get(pool, &targets[i]);
-        pool->warm.hosts[i]->is_warm = true;
+        pp_host_t *host = pp_host_get(pool, &targets[i]);
+        if (!host)
+            continue;
+        host->is_warm = true;
+        pool->warm.hosts[pool->warm.nhosts++] = host;
     }
-    pool->warm.nhosts = n;
     pool->warm.timer.on_timer = on_warm_timer;
-    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + 1);
+    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + LOOK); /* when all loops that start together are there to share */
 }
