@@ -24,26 +24,24 @@ static const pp_pool_value_t unset = {PP_UNSET, NULL};
 
 void pooledproxy_pool_unset(struct pp_pool_settings_t *settings)
 {
+    memset(settings, 0, sizeof(*settings));
 #define PP_POOL(member, directive, kind, least, most, preset, text) settings->member = unset;
 #define PP_POOL_PART(member, preset) settings->member = unset;
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
     settings->balance = unset;
-    settings->hash_expr = NULL;
-    settings->hash_text = NULL;
 }
 
 void pooledproxy_pool_preset(struct pp_pool_settings_t *settings)
 {
+    memset(settings, 0, sizeof(*settings));
 #define PP_POOL(member, directive, kind, least, most, preset, text) settings->member = (pp_pool_value_t){preset, NULL};
 #define PP_POOL_PART(member, preset) settings->member = (pp_pool_value_t){preset, NULL};
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
     settings->balance = (pp_pool_value_t){PP_BALANCE_ROUNDROBIN, NULL};
-    settings->hash_expr = NULL;
-    settings->hash_text = NULL;
 }
 
 #define OVERLAY(member)                 \
@@ -57,6 +55,7 @@ void pooledproxy_pool_overlay(struct pp_pool_settings_t *base, const struct pp_p
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
+    pooledproxy_tls_overlay(base, over);
     if (over->balance.value != PP_UNSET) {
         base->balance = over->balance;
         base->hash_expr = over->hash_expr;
@@ -83,8 +82,7 @@ const pp_pool_value_t *pooledproxy_pool_value(const struct pp_pool_settings_t *s
 
 /* ---- reading ---- */
 
-/* The settings that a directive is about: those of the <PooledProxyUpstream> it stands in, else the virtual host's. */
-static struct pp_pool_settings_t *settings_of(cmd_parms *cmd)
+struct pp_pool_settings_t *pooledproxy_pool_settings_of(cmd_parms *cmd)
 {
     const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
 
@@ -114,7 +112,7 @@ static bool parse_auto(apr_pool_t *p, const char *arg, const pp_pool_row_t *row,
 
 static const char *parse_limit(cmd_parms *cmd, const pp_pool_row_t *row, const char *arg, pp_time_t *limit)
 {
-    pp_pool_value_t *least = &settings_of(cmd)->host_limit_least;
+    pp_pool_value_t *least = &pooledproxy_pool_settings_of(cmd)->host_limit_least;
 
     *least = (pp_pool_value_t){0, pooledproxy_where(cmd->pool, cmd->directive)};
     if (strncasecmp(arg, "auto", 4) == 0 && parse_auto(cmd->pool, arg, row, &least->value, limit))
@@ -144,7 +142,7 @@ static const char *parse_value(cmd_parms *cmd, const pp_pool_row_t *row, const c
 const char *pooledproxy_set_pool(cmd_parms *cmd, void *dir, const char *arg)
 {
     const pp_pool_row_t *row = cmd->info;
-    pp_pool_value_t *value = (pp_pool_value_t *)((char *)settings_of(cmd) + row->offset);
+    pp_pool_value_t *value = (pp_pool_value_t *)((char *)pooledproxy_pool_settings_of(cmd) + row->offset);
     const char *why = parse_value(cmd, row, arg, &value->value);
 
     (void)dir;
@@ -167,7 +165,7 @@ static const char *parse_jitter(cmd_parms *cmd, const char *arg, pp_time_t *perc
 const char *pooledproxy_set_max_age(cmd_parms *cmd, void *dir, const char *arg, const char *jitter)
 {
     const char *why = pooledproxy_set_pool(cmd, dir, arg);
-    pp_pool_value_t *percent = &settings_of(cmd)->max_age_jitter;
+    pp_pool_value_t *percent = &pooledproxy_pool_settings_of(cmd)->max_age_jitter;
 
     if (why || !jitter)
         return why;
@@ -188,7 +186,7 @@ static const char *parse_hash_expr(cmd_parms *cmd, const char *expr, struct pp_p
 
 const char *pooledproxy_set_balance(cmd_parms *cmd, void *dir, const char *arg)
 {
-    struct pp_pool_settings_t *settings = settings_of(cmd);
+    struct pp_pool_settings_t *settings = pooledproxy_pool_settings_of(cmd);
 
     (void)dir;
     settings->hash_expr = NULL;

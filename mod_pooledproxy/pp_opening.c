@@ -1,4 +1,4 @@
-/* pp_opening: opens one connection for a host: its name, then its addresses one after another, within one time-out. What a
+/* pp_opening: opens one connection for a host: its name, then its addresses one after another, TLS, within one time-out. What a
  * request waits for it is not decided here: it may outlive the waiter it was started for, and each waiter has its own time.
  *
  * Ownership: an opening frees itself after it has told the pool the outcome.
@@ -19,7 +19,7 @@ typedef struct pp_opening_t {
     pp_task_t task;
     pp_timer_t timer;
     pp_conn_t *conn;
-    pp_time_t timeout, began, resolved;
+    pp_time_t timeout, began, resolved, connected;
     pp_addr_t addrs[ADDRS_MAX];
     int naddrs, next;
     bool resolving;
@@ -57,15 +57,64 @@ static void opening_done(pp_opening_t *opening)
 {
     pp_host_t *host = opening->host;
     pp_conn_t *conn = opening->conn;
-    pp_time_t dns_time = opening->resolved - opening->began;
-    pp_time_t connect_time = pp_clock_now() - opening->resolved;
+    pp_open_times_t times = {opening->resolved - opening->began, opening->connected - opening->resolved,
+                             host->target.tls ? pp_clock_now() - opening->connected : 0};
 
     pp_conn_alarm(conn, 0);
     opening_end(opening);
-    pp_pool_opened(host, conn, dns_time, connect_time);
+    pp_pool_opened(host, conn, &times);
 }
 
 static void opening_try(pp_opening_t *opening);
+
+/* Here it could not be done: the next address. */
+static void opening_miss(pp_opening_t *opening)
+{
+    pp_conn_close(&opening->conn);
+    opening_try(opening);
+}
+
+/* ---- TLS ---- */
+
+static void note_handshake_failed(const pp_opening_t *opening)
+{
+    const pp_host_t *host = opening->host;
+
+    pp_stat_add(&host->pool->stats->handshakes_failed, 1);
+    pp_log(PP_LOG_WARNING, "pool %s %s: TLS: %s: %s", host->pool->name, host->target.key, pp_err_row(opening->err)->text,
+           pp_conn_trouble(opening->conn));
+}
+
+static void on_handshake_event(pp_conn_t *conn, apr_int16_t events)
+{
+    pp_opening_t *opening = conn->holder;
+    apr_status_t status = pp_conn_handshake(conn, &opening->err);
+
+    (void)events;
+    if (status == APR_EAGAIN)
+        return;
+    if (status == APR_SUCCESS) {
+        opening_done(opening);
+        return;
+    }
+    note_handshake_failed(opening);
+    opening_miss(opening);
+}
+
+static void opening_secure(pp_opening_t *opening)
+{
+    const pp_host_t *host = opening->host;
+
+    opening->err = pp_conn_secure(opening->conn, host->target.tls, host->target.host, host->sessions);
+    if (opening->err != PP_OK) {
+        opening_miss(opening);
+        return;
+    }
+    opening->conn->on_event = on_handshake_event;
+    on_handshake_event(opening->conn, 0);
+}
+
+/* ---- one address after another ---- */
 
 static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
 {
@@ -73,12 +122,13 @@ static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
 
     (void)events;
     opening->err = pp_conn_established(conn);
-    if (opening->err == PP_OK) {
+    opening->connected = pp_clock_now();
+    if (opening->err != PP_OK)
+        opening_miss(opening);
+    else if (opening->host->target.tls)
+        opening_secure(opening);
+    else
         opening_done(opening);
-        return;
-    }
-    pp_conn_close(&opening->conn);
-    opening_try(opening);
 }
 
 /* This address has had its share of the time. */
@@ -87,8 +137,7 @@ static void on_connect_timer(pp_conn_t *conn)
     pp_opening_t *opening = conn->holder;
 
     opening->err = PP_ERR_connect_timeout;
-    pp_conn_close(&opening->conn);
-    opening_try(opening);
+    opening_miss(opening);
 }
 
 /* When to give up the address just taken for the next one, so that one which swallows everything doesn't cost all the time: the rest of
