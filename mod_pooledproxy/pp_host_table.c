@@ -3,10 +3,11 @@
 
 #include <apr_shm.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 
 #define CACHE_LINE 64
-#define LOCK_TRIES 10000 /* some ten microseconds; the lock is held for one */
+#define LOCK_TRIES 1000 /* each lets who has it go on; it has it for a microsecond */
 
 struct pp_host_table_t {
     pp_seats_t *seats;
@@ -63,7 +64,7 @@ static uint64_t hash_of(const char *key)
     return hash ? hash : 1;
 }
 
-/* ---- the lock ---- */
+/* ---- the lock: for making and reusing entries, not for finding them ---- */
 
 static bool lock(pp_host_table_t *table, int seat)
 {
@@ -71,12 +72,13 @@ static bool lock(pp_host_table_t *table, int seat)
 
     for (int i = 0; i < LOCK_TRIES; i++) {
         holder = 0;
-        if (atomic_compare_exchange_weak(table->lock, &holder, seat + 1))
+        if (atomic_compare_exchange_strong(table->lock, &holder, seat + 1))
             return true;
+        if (!pp_seat_is_taken(table->seats, holder - 1)) /* it has died with it */
+            return atomic_compare_exchange_strong(table->lock, &holder, seat + 1);
+        sched_yield();
     }
-    if (holder == 0 || pp_seat_is_taken(table->seats, holder - 1)) /* it has lost its processor */
-        return false;
-    return atomic_compare_exchange_strong(table->lock, &holder, seat + 1); /* it has died with it */
+    return false;
 }
 
 static void unlock(pp_host_table_t *table)
@@ -84,7 +86,7 @@ static void unlock(pp_host_table_t *table)
     atomic_store(table->lock, 0);
 }
 
-/* ---- entries; the lock is held ---- */
+/* ---- entries ---- */
 
 static bool is_in_use(const pp_host_table_t *table, int entry)
 {
@@ -97,47 +99,69 @@ static bool is_in_use(const pp_host_table_t *table, int entry)
     return false;
 }
 
-/* Forgets what is known of the host that had the entry. */
-static void entry_begin(pp_host_table_t *table, int entry, uint64_t hash)
+/* Takes it away from its host unless somebody uses it. Who finds it meanwhile says that it uses it, then looks whether it is there still. */
+static bool entry_free(pp_host_table_t *table, int entry)
 {
     pp_host_shared_t *host = &table->hosts[entry];
+    uint64_t key = atomic_exchange(&host->key, 0);
 
-    memset((void *)host, 0, sizeof(*host));
-    atomic_store(&host->key, hash);
+    if (is_in_use(table, entry)) {
+        atomic_store(&host->key, key);
+        return false;
+    }
+    memset((void *)host, 0, sizeof(*host)); /* forgets what is known of the host that had it */
+    return true;
 }
 
-static int entry_find(pp_host_table_t *table, uint64_t hash)
+/* The entry of that key, now used by the seat; -1: there is none. No lock. */
+static int entry_find(pp_host_table_t *table, uint64_t hash, int seat)
 {
-    int at_first = (int)(hash % (uint64_t)table->n), usable = -1;
+    int first = (int)(hash % (uint64_t)table->n);
 
     for (int i = 0; i < table->n; i++) {
-        int entry = (at_first + i) % table->n;
-        uint64_t key = atomic_load(&table->hosts[entry].key);
-        if (key == hash)
+        int entry = (first + i) % table->n;
+        _Atomic int *uses = &account(table, entry, 0)->cells[seat].uses;
+        if (atomic_load(&table->hosts[entry].key) != hash)
+            continue;
+        atomic_fetch_add(uses, 1);
+        if (atomic_load(&table->hosts[entry].key) == hash)
             return entry;
-        if (key == 0 && usable < 0)
-            usable = entry;
+        atomic_fetch_sub(uses, 1);
     }
-    for (int entry = 0; entry < table->n && usable < 0; entry++)
-        if (!is_in_use(table, entry))
-            usable = entry;
-    if (usable >= 0)
-        entry_begin(table, usable, hash);
-    return usable;
+    return -1;
+}
+
+/* Makes an entry for that key, of a free one or of one that nobody uses; -1: there is none. The lock is held. */
+static int entry_make(pp_host_table_t *table, uint64_t hash, int seat)
+{
+    int first = (int)(hash % (uint64_t)table->n), entry = -1;
+
+    for (int i = 0; i < table->n && entry < 0; i++)
+        if (!atomic_load(&table->hosts[(first + i) % table->n].key))
+            entry = (first + i) % table->n;
+    for (int i = 0; i < table->n && entry < 0; i++)
+        if (entry_free(table, i))
+            entry = i;
+    if (entry >= 0) {
+        atomic_fetch_add(&account(table, entry, 0)->cells[seat].uses, 1);
+        atomic_store(&table->hosts[entry].key, hash);
+    }
+    return entry;
 }
 
 bool pp_host_table_use(pp_host_table_t *table, const char *key, int seat, pp_host_accounts_t *accounts)
 {
-    int entry;
+    uint64_t hash = hash_of(key);
+    int entry = entry_find(table, hash, seat);
 
-    if (!lock(table, seat))
-        return false;
-    entry = entry_find(table, hash_of(key));
-    if (entry >= 0) {
-        *accounts = (pp_host_accounts_t){account(table, entry, 0), account(table, entry, 1), &table->hosts[entry]};
-        atomic_fetch_add(&accounts->places->cells[seat].uses, 1);
+    if (entry < 0 && lock(table, seat)) {
+        entry = entry_find(table, hash, seat); /* somebody else may have made it */
+        if (entry < 0)
+            entry = entry_make(table, hash, seat);
+        unlock(table);
     }
-    unlock(table);
+    if (entry >= 0)
+        *accounts = (pp_host_accounts_t){account(table, entry, 0), account(table, entry, 1), &table->hosts[entry]};
     return entry >= 0;
 }
 

@@ -3,8 +3,8 @@
  * Who uses an entry says so in its cell; when there is no free one, one that nobody uses and of which nobody holds anything is taken for
  * another host.
  *
- * Ownership: made by the parent. Threads: any process; calls with a `seat` come from that seat's thread only. Finding an entry takes a
- * lock that is only tried: whoever holds it is through in a moment or has died.
+ * Ownership: made by the parent. Threads: any process; calls with a `seat` come from that seat's thread only. To make an entry takes a
+ * lock that is only tried for a moment: whoever holds it is through in a microsecond, or has died.
  */
 #ifndef PP_HOST_TABLE_H
 #define PP_HOST_TABLE_H
