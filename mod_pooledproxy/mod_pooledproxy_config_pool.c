@@ -83,8 +83,7 @@ const pp_pool_value_t *pooledproxy_pool_value(const struct pp_pool_settings_t *s
 
 /* ---- reading ---- */
 
-/* The settings that a directive is about: those of the <PooledProxyUpstream> it stands in, else the virtual host's. */
-static struct pp_pool_settings_t *settings_of(cmd_parms *cmd)
+struct pp_pool_settings_t *pooledproxy_pool_settings_of(const cmd_parms *cmd)
 {
     const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
 
@@ -114,7 +113,7 @@ static bool parse_auto(apr_pool_t *p, const char *arg, const pp_pool_row_t *row,
 
 static const char *parse_limit(cmd_parms *cmd, const pp_pool_row_t *row, const char *arg, pp_time_t *limit)
 {
-    pp_pool_value_t *least = &settings_of(cmd)->host_limit_least;
+    pp_pool_value_t *least = &pooledproxy_pool_settings_of(cmd)->host_limit_least;
 
     *least = (pp_pool_value_t){0, pooledproxy_where(cmd->pool, cmd->directive)};
     if (strncasecmp(arg, "auto", 4) == 0 && parse_auto(cmd->pool, arg, row, &least->value, limit))
@@ -135,6 +134,7 @@ static const char *parse_value(cmd_parms *cmd, const pp_pool_row_t *row, const c
         return pooledproxy_parse_time(cmd->pool, arg, row->least, row->most, value);
     case PP_LIMIT:
         return parse_limit(cmd, row, arg, value);
+    case PP_DNS: /* by pooledproxy_set_dns_ttl() */
     case PP_NUMBER:
         break;
     }
@@ -144,7 +144,7 @@ static const char *parse_value(cmd_parms *cmd, const pp_pool_row_t *row, const c
 const char *pooledproxy_set_pool(cmd_parms *cmd, void *dir, const char *arg)
 {
     const pp_pool_row_t *row = cmd->info;
-    pp_pool_value_t *value = (pp_pool_value_t *)((char *)settings_of(cmd) + row->offset);
+    pp_pool_value_t *value = (pp_pool_value_t *)((char *)pooledproxy_pool_settings_of(cmd) + row->offset);
     const char *why = parse_value(cmd, row, arg, &value->value);
 
     (void)dir;
@@ -167,7 +167,7 @@ static const char *parse_jitter(cmd_parms *cmd, const char *arg, pp_time_t *perc
 const char *pooledproxy_set_max_age(cmd_parms *cmd, void *dir, const char *arg, const char *jitter)
 {
     const char *why = pooledproxy_set_pool(cmd, dir, arg);
-    pp_pool_value_t *percent = &settings_of(cmd)->max_age_jitter;
+    pp_pool_value_t *percent = &pooledproxy_pool_settings_of(cmd)->max_age_jitter;
 
     if (why || !jitter)
         return why;
@@ -188,7 +188,7 @@ static const char *parse_hash_expr(cmd_parms *cmd, const char *expr, struct pp_p
 
 const char *pooledproxy_set_balance(cmd_parms *cmd, void *dir, const char *arg)
 {
-    struct pp_pool_settings_t *settings = settings_of(cmd);
+    struct pp_pool_settings_t *settings = pooledproxy_pool_settings_of(cmd);
 
     (void)dir;
     settings->hash_expr = NULL;
@@ -230,6 +230,8 @@ const char *pooledproxy_pool_text(apr_pool_t *p, const struct pp_pool_settings_t
         return apr_psprintf(p, "%s " JITTER "%d%%", pooledproxy_time_text(p, value), (int)settings->max_age_jitter.value);
     case PP_LIMIT:
         return limit_text(p, settings);
+    case PP_DNS:
+        return pooledproxy_dns_text(p, settings);
     case PP_NUMBER:
         break;
     }

@@ -161,6 +161,8 @@ static void on_opening_timer(pp_timer_t *timer)
 static void opening_resolve(pp_opening_t *opening)
 {
     const pp_target_t *target = &opening->host->target;
+    const pp_pool_t *pool = opening->host->pool;
+    const pp_dns_name_t name = {target->host, target->port, &pool->dns_policy, pool->stats};
     apr_status_t status;
 
     if (target->unix_path) {
@@ -175,7 +177,7 @@ static void opening_resolve(pp_opening_t *opening)
     }
     opening->query.on_resolved = on_resolved;
     opening_is_resolving(opening, true);
-    status = pp_dns_resolve(opening->host->pool->dns, target->host, target->port, &opening->query);
+    status = pp_dns_resolve(opening->host->pool->dns, &name, &opening->query);
     if (status != APR_EAGAIN)
         on_resolved(&opening->query, status);
 }

@@ -173,6 +173,8 @@ pp_pool_t *pp_pool_create(pp_loop_t *loop, pp_dns_t *dns, const char *name, cons
     pool->dns = dns;
     pool->name = name;
     pool->policy = policy;
+    pool->dns_policy =
+        (pp_dns_policy_t){policy->dns_ttl, policy->dns_max, policy->dns_min, policy->dns_stale, policy->dns_negative};
     pool->book = book;
     pool->seat = seat;
     pool->seats = pp_ledger_seats(pp_book_ledger(book));

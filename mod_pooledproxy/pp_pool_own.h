@@ -68,6 +68,7 @@ struct pp_pool_t {
     pp_dns_t *dns;
     const char *name;
     const pp_pool_policy_t *policy;
+    pp_dns_policy_t dns_policy;
     pp_stats_t *stats;
     apr_pool_t *memory;
     apr_hash_t *hosts; /* key -> pp_host_t */

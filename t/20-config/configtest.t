@@ -191,6 +191,20 @@ bad("PooledProxyMaxAge 1h $_", "PooledProxyMaxAge: '$_' is not accepted; accepte
   for qw(jitter=100% jitter=-1% jitter=5 jitter=% jitter= 5% jiter=5%);
 bad('PooledProxyMaxAge 1h jitter=1% jitter=2%', 'PooledProxyMaxAge takes 1-2 arguments');
 
+good("PooledProxyDNSTTL $_") for 'record', '300s', '1ms stale=0 negative=0', 'RECORD max=1h min=0 stale=24h negative=10s', 'record MIN=2';
+bad('PooledProxyDNSTTL', 'PooledProxyDNSTTL: nothing is given; accepted: record|T [max=T] [min=T] [stale=T] [negative=T]');
+bad("PooledProxyDNSTTL $_", "PooledProxyDNSTTL: '$_' is not accepted; accepted: a time from 1ms to 24h") for qw(0 25h -1 records max=5s);
+bad("PooledProxyDNSTTL record $_", "PooledProxyDNSTTL: '$_' is not accepted; accepted: max=T, min=T, stale=T, negative=T") for qw(5s maxx=1 max ttl=1 =5);
+bad("PooledProxyDNSTTL record $_", 'PooledProxyDNSTTL: ' . (split /=/)[0] . ': ') for qw(max=0 min=25h stale= negative=x);
+bad('PooledProxyDNSTTL record max=1 MAX=2', "PooledProxyDNSTTL: 'max' is given twice");
+bad("PooledProxyDNSTTL 5s $_=1s", "PooledProxyDNSTTL: $_: it is a limit of the record's own time; accepted with record only") for qw(max min);
+bad("PooledProxyDNSTTL record min=10s max=5s\nPooledProxyPass / http://h/", 'PooledProxyDNSTTL min=10s is more than max=5s (');
+good("main:PooledProxyResolver $_") for '127.0.0.1', '127.0.0.1:53 10.0.0.1:5353', '::1 [::1] [2001:db8::1]:5353';
+bad("main:PooledProxyResolver $_", "PooledProxyResolver: '$_' is not accepted; accepted: an IPv4 or IPv6 address, with a port as ADDR:PORT or [ADDR]:PORT")
+  for qw(dns.example 127.0.0 127.0.0.1: 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:5x [::1 [::1]x [127.0.0.1]:53 :53 127.0.0.1,10.0.0.1);
+bad('main:PooledProxyResolver', 'PooledProxyResolver: nothing is given; accepted: ADDR[:PORT] ...');
+bad('PooledProxyResolver 127.0.0.1', 'PooledProxyResolver cannot occur within <VirtualHost> section');
+
 # ---- settings of requests ----
 
 good('PooledProxyTimeout total=0 pool=1ms connect=2s write=3min first-byte=4 read=24h');
@@ -232,7 +246,7 @@ bad("main:PooledProxyEventLoops $_", "PooledProxyEventLoops: '$_' is not accepte
 bad('PooledProxyEventLoops 2', 'PooledProxyEventLoops cannot occur within <VirtualHost> section');
 
 # What is not built yet is not accepted silently.
-bad("$_ x", "Invalid command '$_'") for qw(PooledProxyDNSTTL PooledProxyResolver PooledProxyProtocol PooledProxyRetry
+bad("$_ x", "Invalid command '$_'") for qw(PooledProxyProtocol PooledProxyRetry
   PooledProxyBreaker PooledProxyHealthCheck PooledProxyAlert PooledProxyTLSVerify PooledProxyTrace PooledProxyTraceContext);
 
 done_testing();

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, SERVFAIL = 2, NXDOMAIN = 3, SILENT = -1, HALF = -2 };
+enum { TYPE_A = 1, TYPE_AAAA = 28, SERVFAIL = 2, NXDOMAIN = 3, SILENT = -1, HALF = -2, OTHER = -3 };
 
 typedef struct record_t {
     const char *name;
@@ -43,7 +43,7 @@ static int server_fd, server_port;
 static pthread_t server_thread;
 static atomic_bool server_stopping;
 static atomic_int server_asked; /* questions for A so far */
-static atomic_int server_mood;  /* 0, SERVFAIL, SILENT, or HALF: silent to AAAA */
+static atomic_int server_mood;  /* 0, SERVFAIL, NXDOMAIN, SILENT, HALF: silent to AAAA, OTHER: other addresses */
 
 /* The question's name as text; returns its type. */
 static int read_question(const unsigned char *packet, char *name, size_t size)
@@ -68,6 +68,7 @@ static size_t put_record(unsigned char *p, const record_t *record)
     head[11] = (unsigned char)len;
     memcpy(p, head, sizeof(head));
     inet_pton(record->type == TYPE_A ? AF_INET : AF_INET6, record->address, p + sizeof(head));
+    p[sizeof(head)] ^= server_mood == OTHER;
     return sizeof(head) + len;
 }
 
@@ -86,8 +87,8 @@ static size_t make_answer(unsigned char *packet, size_t len)
     for (int i = 0; i < NRECORDS; i++) {
         if (strcmp(records[i].name, name) != 0)
             continue;
-        exists = true;
-        if (records[i].type != type || server_mood == SERVFAIL)
+        exists = server_mood != NXDOMAIN;
+        if (records[i].type != type || server_mood == SERVFAIL || server_mood == NXDOMAIN)
             continue;
         len += put_record(packet + len, &records[i]);
         packet[7]++;
