@@ -31,6 +31,7 @@ struct pp_conn_t {
     int keep_requests;    /* how many more requests the peer says it takes; -1: it said nothing */
     pp_time_t idle_since; /* the last time it became idle */
     pp_time_t idle_for;   /* microseconds it was idle before its present request */
+    unsigned checked;     /* which of its host's moves it was last held against */
     pp_time_t retire_at;  /* from then on it is not used again; 0: never */
 
     /* pp_conn's own. */
@@ -48,6 +49,9 @@ pp_err_t pp_conn_open(pp_conn_t **conn, pp_loop_t *loop, const pp_addr_t *addr);
 
 /* How the connecting ended: PP_OK or connect_refused, connect_failed. */
 pp_err_t pp_conn_established(pp_conn_t *conn);
+
+/* Is its peer's address among these? */
+bool pp_conn_leads_to(const pp_conn_t *conn, const pp_addr_t *addrs, int n);
 
 /* One read(2) of at most *len bytes. APR_SUCCESS: *len > 0; APR_EAGAIN; APR_EOF; other: the connection is broken. */
 apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len);

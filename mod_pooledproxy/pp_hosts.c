@@ -22,6 +22,7 @@ static void hosts_sweep(pp_pool_t *pool)
         apr_hash_this(hi, NULL, NULL, (void **)&host);
         if (host_is_unused(host)) {
             apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
+            pp_moved_unwatch(host);
             apr_pool_destroy(host->memory);
         }
     }
@@ -49,6 +50,7 @@ static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
     for (int stage = 0; stage < STAGES; stage++)
         APR_RING_INIT(&host->waiters[stage], pp_checkout_t, link);
     apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, host);
+    pp_moved_watch(host);
     return host;
 }
 

@@ -238,7 +238,7 @@ void pp_pool_cancel(pp_checkout_t *checkout)
 }
 
 /* Why a connection whose exchange ended well is not kept all the same; -1: it is kept. One reason a line, in this order. */
-static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
+static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 {
     if (pool->draining)
         return PP_CLOSE_shutdown;
@@ -252,6 +252,8 @@ static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
         return PP_CLOSE_keepalive_hint;
     if (pp_host_is_over_limit(conn->host))
         return PP_CLOSE_host_limit;
+    if (pp_moved_away(conn))
+        return PP_CLOSE_address_gone;
     if (pp_place_is_due(conn))
         return PP_CLOSE_evicted;
     return -1;

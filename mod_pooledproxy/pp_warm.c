@@ -41,19 +41,6 @@ static int share_of_loop(const pp_pool_t *pool)
     return rank < 0 ? 0 : pool->policy->idle_min / of + (rank < pool->policy->idle_min % of);
 }
 
-/* The permits that a connection ahead of need takes only when nobody else wants them. */
-static bool take_permits(pp_host_t *host)
-{
-    pp_pool_t *pool = host->pool;
-
-    if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !pp_place_take(host))
-        return false;
-    if (pp_permit_take(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting))
-        return true;
-    pp_place_return(host);
-    return false;
-}
-
 static void host_warm(pp_host_t *host, int share)
 {
     int lack = share - host->nidle - (host->nconnecting - host->nwaiting[STAGE_SERVED]);
@@ -62,7 +49,7 @@ static void host_warm(pp_host_t *host, int share)
     for (; lack > 0; lack--) {
         if (!reachable && !is_step_ours(host))
             return;
-        if (!take_permits(host))
+        if (!pp_places_take_spare(host))
             return;
         pp_pool_open(host, WARM_TIMEOUT);
     }
