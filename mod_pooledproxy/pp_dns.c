@@ -42,12 +42,12 @@ static void stat(pp_stats_t *stats, size_t offset)
         pp_stat_add((pp_number_t *)((char *)stats + offset), 1);
 }
 
-/* Gives the query what the entry has. */
+/* Gives the query what the entry has. Who has waited for an answer gets it, even if it holds for no time at all. */
 static apr_status_t fill(pp_dns_query_t *query, pp_dns_entry_t *entry)
 {
-    query->naddrs = pp_dns_entry_is_usable(entry) ? entry->addrs.n : 0;
+    query->naddrs = pp_dns_entry_is_usable(entry) || entry->status == APR_SUCCESS ? entry->addrs.n : 0;
     query->addrs = query->naddrs ? pp_dns_addrs_for(&entry->addrs, query->port) : NULL;
-    if (query->naddrs && !pp_dns_entry_is_good(entry))
+    if (query->naddrs && !entry->is_literal && pp_loop_now(entry->loop) > entry->good_until)
         stat(entry->stats, offsetof(pp_stats_t, dns_stale));
     if (query->naddrs)
         return APR_SUCCESS;
