@@ -14,9 +14,10 @@
 
 #include "pp_log.h"
 
-/* c-ares doubles the time with each round through the servers: one mute server costs 1 + 2 + 4 seconds. */
+/* c-ares doubles the time with each round through the servers: one mute server costs 1 + 2 seconds. No more: the next
+ * lookup begins anew, so that a server that is back is heard of soon. */
 #define TRY_MSEC 1000
-#define TRIES 3
+#define TRIES 2
 
 #define OWNER_OF(part, type, member) ((type *)((char *)(part)-offsetof(type, member)))
 
