@@ -46,7 +46,7 @@ static void stat(pp_stats_t *stats, size_t offset)
 static apr_status_t fill(pp_dns_query_t *query, pp_dns_entry_t *entry)
 {
     query->naddrs = pp_dns_entry_is_usable(entry) || entry->status == APR_SUCCESS ? entry->addrs.n : 0;
-    query->addrs = query->naddrs ? pp_dns_addrs_for(&entry->addrs, query->port) : NULL;
+    query->addrs = query->naddrs ? pp_dns_entry_addrs(entry, query->port) : NULL;
     if (query->naddrs && !entry->is_literal && pp_loop_now(entry->loop) > entry->good_until)
         stat(entry->stats, offsetof(pp_stats_t, dns_stale));
     if (query->naddrs)
@@ -121,7 +121,7 @@ static void on_news_timer(pp_timer_t *timer)
         APR_RING_REMOVE(watch, link);
         APR_RING_INSERT_TAIL(&entry->watches, watch, pp_dns_watch_t, link);
         n = entry->addrs.n;
-        watch->on_change(watch, n ? pp_dns_addrs_for(&entry->addrs, watch->port) : NULL, n);
+        watch->on_change(watch, n ? pp_dns_entry_addrs(entry, watch->port) : NULL, n);
     }
 }
 
@@ -147,9 +147,9 @@ static void evict(pp_dns_t *dns)
     }
 }
 
-static pp_dns_entry_t *add_entry(pp_dns_t *dns, const pp_dns_policy_t *policy, const char *key, size_t name_at)
+static pp_dns_entry_t *add_entry(pp_dns_t *dns, const pp_dns_policy_t *policy, const char *key, size_t name_at, bool is_service)
 {
-    pp_dns_entry_t *entry = pp_dns_entry_make(key, name_at);
+    pp_dns_entry_t *entry = pp_dns_entry_make(key, name_at, is_service);
 
     entry->dns = dns;
     entry->ares = dns->ares;
@@ -176,7 +176,7 @@ static pp_dns_entry_t *entry_of(pp_dns_t *dns, const pp_dns_name_t *name)
     entry = apr_hash_get(dns->entries, key, APR_HASH_KEY_STRING);
     if (!entry) {
         evict(dns);
-        entry = add_entry(dns, p, key, (size_t)at);
+        entry = add_entry(dns, p, key, (size_t)at, name->port == 0);
     }
     if (name->stats)
         entry->stats = name->stats;

@@ -91,6 +91,15 @@ void pp_dns_entry_touch(pp_dns_entry_t *entry)
         pp_timer_set(entry->loop, &entry->again, entry->policy.ttl ? entry->good_until : now_of(entry));
 }
 
+/* ---- addresses ---- */
+
+const pp_addr_t *pp_dns_entry_addrs(pp_dns_entry_t *entry, int port)
+{
+    if (entry->is_service)
+        pp_dns_service_order(entry->places, entry->addrs.n, entry->addrs.addrs);
+    return entry->is_service ? entry->addrs.addrs : pp_dns_addrs_for(&entry->addrs, port);
+}
+
 /* ---- outcomes ---- */
 
 static pp_time_t lifetime(const pp_dns_policy_t *policy, int ttl)
@@ -108,23 +117,36 @@ static void addrs_append(pp_dns_addrs_t *to, const pp_dns_addrs_t *from)
         pp_dns_addrs_add(to, &from->addrs[i].u, from->addrs[i].len);
 }
 
-/* All that is known of both families. Returns whether that is something else than before. */
+/* Returns whether these are others than before. */
+static bool addrs_replace(pp_dns_entry_t *entry, const pp_dns_addrs_t *all)
+{
+    bool changed = !pp_dns_addrs_same(all, &entry->addrs);
+
+    pp_dns_addrs_clear(&entry->addrs);
+    entry->addrs = *all;
+    return changed;
+}
+
+/* All that is known of both families. */
 static bool addrs_collect(pp_dns_entry_t *entry)
 {
     pp_dns_addrs_t all = {0};
-    bool changed;
 
     for (int family = 0; family < PP_DNS_FAMILIES; family++)
         addrs_append(&all, &entry->families[family].addrs);
-    changed = !pp_dns_addrs_same(&all, &entry->addrs);
-    if (changed) {
-        pp_dns_addrs_clear(&entry->addrs);
-        entry->addrs = all;
-    }
-    else {
-        pp_dns_addrs_clear(&all);
-    }
-    return changed;
+    return addrs_replace(entry, &all);
+}
+
+static bool places_take(pp_dns_entry_t *entry, pp_dns_service_t *service)
+{
+    pp_dns_addrs_t all = {0};
+
+    for (int i = 0; i < service->nplaces; i++)
+        pp_dns_addrs_add(&all, &service->places[i].addr.u, service->places[i].addr.len);
+    free(entry->places);
+    entry->places = service->places;
+    service->places = NULL;
+    return addrs_replace(entry, &all);
 }
 
 /* What one family's answer says; none: what was there stays as long as it is of use. Returns its TTL. */
@@ -144,17 +166,28 @@ static int family_take(pp_dns_entry_t *entry, int family, pp_dns_part_t *part, b
     return ttl;
 }
 
-static bool take_addrs(pp_dns_entry_t *entry, pp_dns_lookup_t *lookup)
+static void set_times(pp_dns_entry_t *entry, int ttl)
 {
+    entry->good_until = now_of(entry) + lifetime(&entry->policy, ttl);
+    entry->stale_until = entry->good_until + entry->policy.stale;
+    set_again(entry, lifetime(&entry->policy, ttl));
+}
+
+static bool take_addrs(pp_dns_entry_t *entry)
+{
+    pp_dns_lookup_t *lookup = entry->lookup;
     int ttl = INT_MAX;
+
+    if (entry->is_service) {
+        set_times(entry, entry->service->ttl);
+        return places_take(entry, entry->service);
+    }
 
     for (int family = 0; family < PP_DNS_FAMILIES; family++) {
         int of_family = family_take(entry, family, &lookup->parts[family], lookup->from_hosts);
         ttl = of_family < ttl ? of_family : ttl;
     }
-    entry->good_until = now_of(entry) + lifetime(&entry->policy, ttl);
-    entry->stale_until = entry->good_until + entry->policy.stale;
-    set_again(entry, lifetime(&entry->policy, ttl));
+    set_times(entry, ttl);
     return addrs_collect(entry);
 }
 
@@ -175,16 +208,16 @@ static void set_retry(pp_dns_entry_t *entry)
     pp_timer_set(entry->loop, &entry->again, when > now ? when : now + 1);
 }
 
-static bool take_outcome(pp_dns_entry_t *entry, pp_dns_lookup_t *lookup)
+static bool take_outcome(pp_dns_entry_t *entry, apr_status_t status)
 {
-    entry->failing = lookup->status != APR_SUCCESS && lookup->status != APR_ENOENT;
-    entry->status = lookup->status;
-    if (lookup->status == APR_SUCCESS)
-        return take_addrs(entry, lookup);
+    entry->failing = status != APR_SUCCESS && status != APR_ENOENT;
+    entry->status = status;
+    if (status == APR_SUCCESS)
+        return take_addrs(entry);
     if (entry->stats)
         count(&entry->stats->dns_failed);
     set_retry(entry);
-    return lookup->status == APR_ENOENT ? take_nothing(entry) : false;
+    return status == APR_ENOENT ? take_nothing(entry) : false;
 }
 
 static void log_outcome(const pp_dns_entry_t *entry, bool changed)
@@ -205,7 +238,7 @@ static void on_news(void *owner, pp_dns_lookup_t *lookup)
 
     if (entry->in_flight) {
         entry->in_flight = false;
-        changed = take_outcome(entry, lookup);
+        changed = take_outcome(entry, lookup->status);
         log_outcome(entry, changed);
     }
     else {
@@ -216,6 +249,30 @@ static void on_news(void *owner, pp_dns_lookup_t *lookup)
     if (!lookup->nasking)
         pp_dns_lookup_drop(&entry->lookup);
     entry->on_known(entry, changed);
+}
+
+/* When some of its hosts had no answer, what was known of all of them is better than a part. */
+static void on_service(void *owner, pp_dns_service_t *service)
+{
+    pp_dns_entry_t *entry = owner;
+    bool changed, partial = service->status == APR_SUCCESS && service->incomplete && pp_dns_entry_is_usable(entry);
+
+    entry->in_flight = false;
+    changed = take_outcome(entry, partial ? APR_EGENERAL : service->status);
+    log_outcome(entry, changed);
+    pp_dns_service_drop(&entry->service);
+    entry->on_known(entry, changed);
+}
+
+static void lookup_start(pp_dns_entry_t *entry)
+{
+    if (entry->is_service) {
+        entry->service = pp_dns_service_make(entry->ares, entry->loop, entry->name, on_service, entry);
+        pp_dns_service_start(entry->service);
+        return;
+    }
+    entry->lookup = pp_dns_lookup_make(entry->ares, entry->loop, entry->name, on_news, entry);
+    pp_dns_lookup_start(entry->lookup);
 }
 
 void pp_dns_entry_look_up(pp_dns_entry_t *entry)
@@ -231,13 +288,12 @@ void pp_dns_entry_look_up(pp_dns_entry_t *entry)
         count(&entry->stats->dns_lookups);
     entry->in_flight = true;
     entry->began_at = now;
-    entry->lookup = pp_dns_lookup_make(entry->ares, entry->loop, entry->name, on_news, entry);
-    pp_dns_lookup_start(entry->lookup);
+    lookup_start(entry);
 }
 
 /* ---- life ---- */
 
-pp_dns_entry_t *pp_dns_entry_make(const char *key, size_t name_at)
+pp_dns_entry_t *pp_dns_entry_make(const char *key, size_t name_at, bool is_service)
 {
     size_t size = strlen(key) + 1;
     pp_dns_entry_t *entry = calloc(1, sizeof(*entry) + size);
@@ -249,19 +305,22 @@ pp_dns_entry_t *pp_dns_entry_make(const char *key, size_t name_at)
     entry->again.on_timer = on_again;
     APR_RING_INIT(&entry->waiters, pp_dns_query_t, link);
     APR_RING_INIT(&entry->watches, pp_dns_watch_t, link);
-    entry->is_literal = pp_dns_addrs_literal(&entry->addrs, entry->name);
+    entry->is_service = is_service;
+    entry->is_literal = !is_service && pp_dns_addrs_literal(&entry->addrs, entry->name);
     return entry;
 }
 
 void pp_dns_entry_free(pp_dns_entry_t *entry)
 {
     pp_dns_lookup_drop(&entry->lookup);
+    pp_dns_service_drop(&entry->service);
     pp_timer_remove(entry->loop, &entry->again);
     pp_timer_remove(entry->loop, &entry->patience);
     pp_timer_remove(entry->loop, &entry->news);
     for (int family = 0; family < PP_DNS_FAMILIES; family++)
         pp_dns_addrs_clear(&entry->families[family].addrs);
     pp_dns_addrs_clear(&entry->addrs);
+    free(entry->places);
     free(entry);
 }
 

@@ -10,7 +10,7 @@
 #define PP_DNS_OWN_H
 
 #include "pp_dns.h"
-#include "pp_dns_lookup.h"
+#include "pp_dns_service.h"
 
 APR_RING_HEAD(pp_dns_queries_t, pp_dns_query_t);
 APR_RING_HEAD(pp_dns_watches_t, pp_dns_watch_t);
@@ -31,8 +31,9 @@ struct pp_dns_entry_t {
     pp_timer_t patience;
     pp_timer_t news;
 
-    /* the lookup; NULL: none is in flight, nor is any answer missing */
+    /* the lookup, of a name or of a service; NULL: none is in flight, nor is any answer missing */
     pp_dns_lookup_t *lookup;
+    pp_dns_service_t *service;
     bool in_flight;
     pp_time_t began_at; /* of the last one */
     pp_time_t asked_at; /* the last time */
@@ -40,6 +41,7 @@ struct pp_dns_entry_t {
 
     /* the last outcome */
     bool is_literal;
+    bool is_service;
     apr_status_t status;
     bool failing;           /* the last lookup has got no answer */
     pp_time_t good_until;   /* 0: there was no answer yet */
@@ -50,13 +52,18 @@ struct pp_dns_entry_t {
         pp_dns_addrs_t addrs;
         pp_time_t stale_until;
     } families[PP_DNS_FAMILIES];
+    pp_dns_place_t *places; /* of a service: malloc'ed, addrs.n of them */
 
     const char *name; /* in lower case */
     char key[];       /* what tells it from others: name and policy */
 };
 
+/* The addresses with this port; of a service with theirs, in an order of its own each time. There must be some. Valid until control
+ * returns to the loop, or the next call. */
+const pp_addr_t *pp_dns_entry_addrs(pp_dns_entry_t *entry, int port);
+
 /* Nothing is known yet; `key` is copied, `name` is a part of it. */
-pp_dns_entry_t *pp_dns_entry_make(const char *key, size_t name_at);
+pp_dns_entry_t *pp_dns_entry_make(const char *key, size_t name_at, bool is_service);
 void pp_dns_entry_free(pp_dns_entry_t *entry);
 
 /* Looks it up, unless that is being done or it failed a moment ago. It may be known when this returns. */

@@ -68,7 +68,8 @@ static void opening_connect(pp_opening_t *opening, const pp_addr_t *addrs, int n
 
     opening->resolved = pp_clock_now();
     race->host = host;
-    race->naddrs = pp_order_addrs(&host->order, opening->resolved, addrs, naddrs, false, race->addrs, PP_RACE_ADDRS);
+    race->naddrs =
+        pp_order_addrs(&host->order, opening->resolved, addrs, naddrs, host->target.port == 0, race->addrs, PP_RACE_ADDRS);
     race->until = opening->timeout ? opening->began + opening->timeout : 0;
     race->on_won = on_won;
     race->on_lost = on_lost;

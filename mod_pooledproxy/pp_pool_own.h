@@ -144,12 +144,15 @@ struct pp_race_t {
     /* its own */
     pp_attempt_t attempts[PP_RACE_MOST];
     bool failed[PP_RACE_ADDRS];
-    int next, nflying, nextra;
+    int next, nflying, nextra, winner;
     pp_timer_t timer;
     pp_err_t err;
 };
 
 void pp_race_start(pp_race_t *race);
+
+/* The connection that won was no good, and is closed: the addresses that are left race on, and on_won or on_lost comes again. */
+void pp_race_resume(pp_race_t *race, pp_err_t err);
 
 /* Nobody is told. Nothing happens when it is over, or was never started. */
 void pp_race_stop(pp_race_t *race);

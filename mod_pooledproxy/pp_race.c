@@ -78,7 +78,8 @@ static void won(pp_race_t *race, pp_attempt_t *attempt)
 {
     pp_conn_t *conn = attempt->conn;
 
-    note_slow(race, attempt->addr);
+    race->winner = attempt->addr;
+    note_slow(race, race->winner);
     attempt->conn = NULL;
     race->nflying--;
     over(race);
@@ -214,6 +215,13 @@ void pp_race_start(pp_race_t *race)
     race->timer.on_timer = on_race_timer;
     if (!race_try(race))
         race->on_lost(race, race->err);
+}
+
+void pp_race_resume(pp_race_t *race, pp_err_t err)
+{
+    race->err = err;
+    race->failed[race->winner] = true;
+    go_on(race);
 }
 
 void pp_race_stop(pp_race_t *race)

@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
-#define ACCEPTED "; accepted: http://HOST[:PORT]/... and unix:/PATH|http://HOST/..."
+#define ACCEPTED "; accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/..."
 #define DEFAULT_PORT 80
 #define HOST_MAX 253 /* RFC 1035 section 2.3.4 */
 
@@ -36,10 +36,13 @@ static const char *parse_socket(apr_pool_t *p, const char **at, pp_server_t *ser
 
 static const char *parse_scheme(apr_pool_t *p, const char **at, pp_server_t *server)
 {
-    static const char *const later[] = {"https://", "h2c://", "srv+http://"};
+    static const char *const later[] = {"https://", "h2c://"};
 
-    (void)p;
-    (void)server;
+    if (strncasecmp(*at, "srv+http://", 11) == 0) {
+        server->is_service = true;
+        *at += 11;
+        return server->unix_path ? "a socket has no SRV records" : NULL;
+    }
     if (strncasecmp(*at, "http://", 7) == 0) {
         *at += 7;
         return NULL;
@@ -110,13 +113,34 @@ static const char *parse_host(apr_pool_t *p, const char **at, pp_server_t *serve
     return NULL;
 }
 
+/* RFC 2782: _Service._Proto.Name; moves to the Name. */
+static const char *service_domain(const char *host)
+{
+    for (int i = 0; i < 2; i++) {
+        host = *host == '_' ? strchr(host, '.') : NULL;
+        if (!host++)
+            return NULL;
+    }
+    return *host ? host : NULL;
+}
+
+static const char *check_service(apr_pool_t *p, const char **at, pp_server_t *server)
+{
+    (void)p;
+    if (!server->is_service)
+        return NULL;
+    if (**at == ':')
+        return "the SRV records say which port";
+    return service_domain(server->host) ? NULL : "the name of a service is _SERVICE._tcp.NAME";
+}
+
 static const char *parse_port(apr_pool_t *p, const char **at, pp_server_t *server)
 {
     const char *digits = *at + 1;
     size_t len;
 
     (void)p;
-    server->port = DEFAULT_PORT;
+    server->port = server->is_service ? 0 : DEFAULT_PORT;
     if (**at != ':')
         return NULL;
     len = strspn(digits, "0123456789");
@@ -155,13 +179,14 @@ static void name_server(apr_pool_t *p, pp_server_t *server)
     const char *host = strchr(server->host, ':') ? apr_pstrcat(p, "[", server->host, "]", NULL) : server->host;
     const char *host_port = apr_psprintf(p, "%s:%d", host, server->port);
 
-    server->authority = server->port == DEFAULT_PORT ? host : host_port;
-    server->key = server->unix_path ? apr_pstrcat(p, "unix:", server->unix_path, NULL) : host_port;
+    server->authority = server->is_service ? service_domain(host) : server->port == DEFAULT_PORT ? host : host_port;
+    server->key = server->is_service ? host : server->unix_path ? apr_pstrcat(p, "unix:", server->unix_path, NULL) : host_port;
 }
 
 const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server)
 {
-    static parse_step_t *const steps[] = {parse_socket, parse_scheme, check_authority, parse_host, parse_port, parse_path};
+    static parse_step_t *const steps[] = {parse_socket,  parse_scheme, check_authority, parse_host,
+                                          check_service, parse_port,   parse_path};
     pp_server_t *made = apr_pcalloc(p, sizeof(*made));
     const char *at = url, *why = NULL;
 

@@ -56,11 +56,14 @@ good($_) for (
     "RewriteEngine On\nRewriteRule ^/a - [H=pooledproxy:http://h/]",
 );
 
-my $urls = 'accepted: http://HOST[:PORT]/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
+my $urls = 'accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
 my @bad_urls = (
     ['https://h/'               => "https:// is not available in this version; $urls"],
     ['h2c://h/'                 => "h2c:// is not available in this version; $urls"],
-    ['srv+http://_api._tcp.h/'  => "srv+http:// is not available in this version; $urls"],
+    ['srv+http://api._tcp.h/'   => "the name of a service is _SERVICE._tcp.NAME; $urls"],
+    ['srv+http://_api._tcp/'    => "the name of a service is _SERVICE._tcp.NAME; $urls"],
+    ['srv+http://_api._tcp.h:80/' => "the SRV records say which port; $urls"],
+    ['unix:/s|srv+http://_api._tcp.h/' => "a socket has no SRV records; $urls"],
     ['ftp://h/'                 => "not the URL of a server; $urls"],
     ['backend:8080'             => 'not the URL of a server'],
     ['http:///x'                => 'the host is missing'],
@@ -151,7 +154,7 @@ bad($_->[0], $_->[1]) for (
     ["<Location />\n" . upstream($server) . "\n</Location>" => '<PooledProxyUpstream not allowed'],
     ['PooledProxyServer http://h/' => 'PooledProxyServer is accepted inside <PooledProxyUpstream NAME> only'],
     [upstream("PooledProxyServer\n") => 'the URL is missing'],
-    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/... and unix:/PATH|http://HOST/...'],
+    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/...'],
     [upstream("PooledProxyServer http://h/ weight=0\n") => "weight: '0' is not accepted; accepted: a number from 1 to 1000"],
     [upstream("PooledProxyServer http://h/ limit=x\n") => "limit: 'x' is not accepted; accepted: a number from 1 to 1000000"],
     [upstream("PooledProxyServer http://h/ wieght=1\n") => "'wieght=1' is not accepted; accepted: weight=N, limit=N, backup, drain"],
@@ -201,7 +204,7 @@ bad("PooledProxyDNSTTL 5s $_=1s", "PooledProxyDNSTTL: $_: it is a limit of the r
 bad("PooledProxyDNSTTL record min=10s max=5s\nPooledProxyPass / http://h/", 'PooledProxyDNSTTL min=10s is more than max=5s (');
 good("main:PooledProxyResolver $_") for '127.0.0.1', '127.0.0.1:53 10.0.0.1:5353', '::1 [::1] [2001:db8::1]:5353';
 bad("main:PooledProxyResolver $_", "PooledProxyResolver: '$_' is not accepted; accepted: an IPv4 or IPv6 address, with a port as ADDR:PORT or [ADDR]:PORT")
-  for qw(dns.example 127.0.0 127.0.0.1: 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:5x [::1 [::1]x [127.0.0.1]:53 :53 127.0.0.1,10.0.0.1);
+  for qw(dns.example 127.0.0 127.0.0.1: 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:5x [::1 [::1]x [127.0.0.1]:53 :53);
 bad('main:PooledProxyResolver', 'PooledProxyResolver: nothing is given; accepted: ADDR[:PORT] ...');
 bad('PooledProxyResolver 127.0.0.1', 'PooledProxyResolver cannot occur within <VirtualHost> section');
 
