@@ -34,16 +34,18 @@ static bool extra_take(pp_race_t *race)
     return true;
 }
 
-/* All but those that attempts in flight need; the last one's are the opening's. */
-static void extra_settle(pp_race_t *race)
+/* Returns all but those that attempts in flight need; the last one's are the opening's. Whether there were any. */
+static bool extra_settle(pp_race_t *race)
 {
     int needed = race->nflying > 1 ? race->nflying - 1 : 0;
+    bool any = race->nextra > needed;
 
     while (race->nextra > needed) {
         count_extra(race, -1);
         pp_handshake_return(race->host);
         pp_place_return(race->host);
     }
+    return any;
 }
 
 /* ---- attempts ---- */
@@ -91,7 +93,8 @@ static void go_on(pp_race_t *race)
 {
     if (race_try(race))
         return;
-    extra_settle(race);
+    if (extra_settle(race))
+        pp_pool_dispatch(race->host->pool);
     if (race->nflying)
         return;
     over(race);
@@ -195,8 +198,8 @@ static void on_race_timer(pp_timer_t *timer)
     pp_attempt_t *attempt = oldest(race);
 
     if (race->nflying < PP_RACE_MOST && extra_take(race)) {
-        if (!race_try(race))
-            extra_settle(race);
+        if (!race_try(race) && extra_settle(race))
+            pp_pool_dispatch(race->host->pool);
         return;
     }
     if (attempt->until && pp_clock_now() >= attempt->until) {
