@@ -65,7 +65,7 @@ quiet(limited('', "PooledProxyPoolSize 20\nPooledProxyHostLimit 5\n")); # it lif
 quiet(limited('', "PooledProxyPoolSize 20\nPooledProxyHostLimit auto\n"));
 
 my $no_names = 'are addresses and sockets, no names; remove it';
-my $address  = "PooledProxyPass /h http://127.0.0.1/\nPooledProxyPass /i http://[::1]/\nPooledProxyPass /j unix:/s|http://h/\n";
+my $address  = "PooledProxyPass /k http://127.0.0.1/\nPooledProxyPass /i http://[::1]/\nPooledProxyPass /j unix:/s|http://h/\n";
 warned("${address}PooledProxyDNSTTL 5s #!", "PooledProxyDNSTTL has no effect: its servers $no_names");
 quiet("$address${route}PooledProxyDNSTTL 5s");
 quiet("${address}PooledProxyPass /s srv+http://_api._tcp.h/\nPooledProxyDNSTTL 5s");
