@@ -80,13 +80,16 @@ static int put_as_given(const pp_order_t *order, pp_time_t now, const circle_t *
 int pp_order_addrs(pp_order_t *order, pp_time_t now, const pp_addr_t *addrs, int n, bool as_given, pp_addr_t *to, int most)
 {
     circle_t circle = {addrs, n, as_given ? 0 : (int)(order->turn++ % (unsigned)n)};
+    bool backup = as_given && n > most; /* what comes last are backups: one of them shall have its chance */
     int done = 0;
 
+    if (backup)
+        to[--most] = addrs[n - 1];
     for (int slow = 0; slow <= 1; slow++) {
         done += as_given ? put_as_given(order, now, &circle, slow, to + done, most - done)
                          : put(order, now, &circle, slow, to + done, most - done);
     }
-    return done;
+    return done + backup;
 }
 
 void pp_order_note_slow(pp_order_t *order, pp_time_t now, const pp_addr_t *slow, const pp_addr_t *winner)

@@ -117,9 +117,11 @@ static const char *parse_host(apr_pool_t *p, const char **at, pp_server_t *serve
 static const char *service_domain(const char *host)
 {
     for (int i = 0; i < 2; i++) {
-        host = *host == '_' ? strchr(host, '.') : NULL;
-        if (!host++)
+        const char *dot = *host == '_' ? strchr(host, '.') : NULL;
+
+        if (!dot)
             return NULL;
+        host = dot + 1;
     }
     return *host ? host : NULL;
 }

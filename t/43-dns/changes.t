@@ -11,7 +11,7 @@ use Time::HiRes qw(time);
 plan skip_all => Test::PooledProxy::Resolver::missing() if Test::PooledProxy::Resolver::missing();
 
 my @both = ('127.0.0.1', '127.0.0.2');
-my $expected = qr/dns: |dns_failed|dns_timeout|connect_refused/;
+my $expected = qr/dns: |dns_failed|dns_timeout|connect_refused|reached MaxRequestWorkers/;
 
 subtest 'a record changes: new connections go to the new address, idle ones to the old are closed' => sub {
     my $names = Test::PooledProxy::Names->new(backends => \@both, ttl => 2, records => { 'app.test' => ['127.0.0.1'] })->start;
