@@ -12,7 +12,7 @@
 
 #include "pp_upstream.h"
 
-extern module AP_MODULE_DECLARE_DATA pooledproxy_module;
+extern module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) pooledproxy_module; /* the one symbol httpd needs */
 
 #define PP_UNSET (-1) /* in every int, enum and time field: not set here, inherit */
 

@@ -4,6 +4,7 @@
 #include <ap_mpm.h>
 #include <http_log.h>
 #include <scoreboard.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "pp_log.h"
@@ -36,6 +37,29 @@ static void log_to_httpd(int level, const char *line)
     ap_log_error(APLOG_MARK, level, 0, log_server, "%s", line);
 }
 
+/* Each seat has a descriptor in every process. Many children may need more than the soft limit that httpd was started with. */
+static apr_status_t ledger_make(server_rec *s, int nseats, pp_ledger_t **made)
+{
+    apr_status_t status = pp_ledger_create(made, nseats, s->process->pool);
+    struct rlimit limit;
+
+    if (!APR_STATUS_IS_EMFILE(status) || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return status;
+    limit.rlim_cur += (rlim_t)nseats;
+    if (limit.rlim_cur > limit.rlim_max || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        ap_log_error(
+            APLOG_MARK, APLOG_EMERG, 0, s,
+            "pooledproxy: one descriptor for each event loop of each child, %d in all, and httpd's other ones are more than "
+            "the limit of %lu: raise it (ulimit -n, LimitNOFILE), or lower ServerLimit",
+            nseats, (unsigned long)limit.rlim_max);
+        return status;
+    }
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                 "pooledproxy: the limit of descriptors is now %lu, for %d event loops in all children",
+                 (unsigned long)limit.rlim_cur, nseats);
+    return pp_ledger_create(made, nseats, s->process->pool);
+}
+
 /* The ledger of before, when it has seats enough and this build understands it; else a new one. Then the limits of children that
  * are still there and of those to come are counted apart. */
 static apr_status_t ledger_get(server_rec *s, int nseats)
@@ -48,17 +72,26 @@ static apr_status_t ledger_get(server_rec *s, int nseats)
     ledger = retained->ledger;
     if (ledger && retained->nseats >= nseats && retained->layout == pp_ledger_layout())
         return APR_SUCCESS;
-    if (ledger) {
-        pp_ledger_close(ledger);
+    status = ledger_make(s, nseats, &ledger);
+    if (status != APR_SUCCESS)
+        return status;
+    if (retained->ledger) {
+        pp_ledger_close(retained->ledger);
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "pooledproxy: more event loops than before, or another build: until the old children have ended, their "
                      "connections do not count for the limits of the new ones");
     }
-    status = pp_ledger_create(&ledger, nseats, s->process->pool);
-    retained->ledger = ledger;
-    retained->nseats = nseats;
-    retained->layout = pp_ledger_layout();
-    return status;
+    *retained = (retained_t){ledger, nseats, pp_ledger_layout()};
+    return APR_SUCCESS;
+}
+
+/* How many processes there may be at a time. The worker MPM starts a new one in place of one that is still ending. */
+static int processes_most(void)
+{
+    int servers = 1;
+
+    ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &servers);
+    return (servers > 0 ? servers : 1) * (strcmp(ap_show_mpm(), "worker") == 0 ? 2 : 1);
 }
 
 static int hosts_of(const pp_pool_def_t *pool)
@@ -66,22 +99,30 @@ static int hosts_of(const pp_pool_def_t *pool)
     return (pool->servers ? pool->servers->nelts : 0) + HOSTS_AT_RUN_TIME;
 }
 
+static apr_status_t books_make(pp_ledger_t *of, const pp_main_conf_t *conf, pp_book_t **made)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    for (int i = 0; i < conf->npools && status == APR_SUCCESS; i++)
+        status = pp_ledger_book(of, conf->pools[i]->name, &conf->pools[i]->policy, hosts_of(conf->pools[i]), &made[i]);
+    return status;
+}
+
 int pooledproxy_engine_prepare(apr_pool_t *pconf, server_rec *s)
 {
     const pp_main_conf_t *conf = pooledproxy_main_conf();
-    int servers = 1;
-    apr_status_t status;
+    apr_status_t status = ledger_get(s, processes_most() * conf->event_loops);
 
-    ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &servers);
-    status = ledger_get(s, (servers > 0 ? servers : 1) * conf->event_loops);
     books = apr_pcalloc(pconf, sizeof(*books) * (apr_size_t)(conf->npools + 1));
-    for (int i = 0; i < conf->npools && status == APR_SUCCESS; i++)
-        status = pp_ledger_book(ledger, conf->pools[i]->name, &conf->pools[i]->policy, hosts_of(conf->pools[i]), &books[i]);
     if (status == APR_SUCCESS)
-        return OK;
-    ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make the shared memory and descriptors for %d children",
-                 servers);
-    return HTTP_INTERNAL_SERVER_ERROR;
+        status = books_make(ledger, conf, books);
+    if (status != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, status, s, "pooledproxy: can't make the memory that the children share");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    while (pp_ledger_find_dead(ledger)) /* while the module was not there nobody has told us of their end */
+        ;
+    return OK;
 }
 
 static void on_loop_start(pp_loop_t *loop, apr_thread_t *thread)
@@ -108,10 +149,24 @@ static apr_status_t on_child_end(void *data)
     return APR_SUCCESS;
 }
 
-static apr_status_t shard_start(int index, const pp_shard_plan_t *plan, apr_pool_t *pchild)
+/* More processes than there may be: the limits of this one count apart, which is better than to serve nobody. */
+static apr_status_t plan_apart(pp_shard_plan_t *plan, const pp_main_conf_t *conf, apr_pool_t *pchild)
+{
+    pp_book_t **own = apr_pcalloc(pchild, sizeof(*own) * (apr_size_t)(conf->npools + 1));
+    apr_status_t status = pp_ledger_create(&plan->ledger, conf->event_loops, pchild);
+
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, log_server,
+                 "pooledproxy: there are more child processes than ServerLimit: the limits of this one count apart");
+    plan->books = own;
+    return status == APR_SUCCESS ? books_make(plan->ledger, conf, own) : status;
+}
+
+static apr_status_t shard_start(int index, pp_shard_plan_t *plan, apr_pool_t *pchild)
 {
     apr_status_t status = pp_shard_create(&shards[index], index, plan, pchild);
 
+    if (APR_STATUS_IS_ENOSPC(status) && plan_apart(plan, pooledproxy_main_conf(), pchild) == APR_SUCCESS)
+        status = pp_shard_create(&shards[index], index, plan, pchild);
     if (status == APR_SUCCESS)
         status = pp_loop_start(shards[index]->loop, on_loop_start);
     if (status == APR_SUCCESS)
@@ -210,7 +265,7 @@ void pooledproxy_engine_sum(int index, int64_t *numbers)
 
 pp_time_t pooledproxy_engine_close_age(int index)
 {
-    return pp_book_close_age(books[index]);
+    return pp_host_table_close_age(pp_book_hosts(books[index]));
 }
 
 void *pooledproxy_engine_score(conn_rec *c, const pp_shard_t *shard)

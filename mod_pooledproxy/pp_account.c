@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <limits.h>
 
-#define SUM_TRIES 16 /* each is spoilt by another process that moved a permit just then */
-#define TAKE_TRIES 4 /* each is spoilt by another process that stepped back from the same permit */
+#define SUM_TRIES 16  /* each is spoilt by another process that moved a permit just then */
+#define TAKE_TRIES 16 /* each is spoilt by another process that stepped back from the same permit */
 
 /* What is held, never less than it really is; INT_MAX: too much moves to tell. */
 static int sum_exact(const pp_seats_t *seats, const pp_account_t *account)
@@ -120,6 +120,15 @@ static void wake_next(pp_seats_t *seats, pp_account_t *account, int except)
         pp_seat_wake(seats, seat);
 }
 
+/* Not below 0. */
+static void lower_coming(pp_cell_t *cell)
+{
+    int coming = atomic_load(&cell->coming);
+
+    while (coming > 0 && !atomic_compare_exchange_weak(&cell->coming, &coming, coming - 1))
+        ;
+}
+
 bool pp_permit_take(pp_seats_t *seats, pp_account_t *account, int seat, int limit)
 {
     pp_cell_t *cell = &account->cells[seat];
@@ -127,8 +136,7 @@ bool pp_permit_take(pp_seats_t *seats, pp_account_t *account, int seat, int limi
     if (atomic_load(&cell->granted) > 0) {
         atomic_fetch_add(&cell->held, 1);
         atomic_fetch_sub(&cell->granted, 1);
-        if (atomic_load(&cell->coming) > 0)
-            atomic_fetch_sub(&cell->coming, 1); /* others only raise it */
+        lower_coming(cell);
         return true;
     }
     if (!limit) {
@@ -243,6 +251,18 @@ void pp_permit_promise(pp_account_t *account, int other)
     atomic_fetch_add(&account->cells[other].coming, 1);
 }
 
+void pp_permit_disappoint(pp_seats_t *seats, pp_account_t *account, int n)
+{
+    for (int seat = 0; seat < pp_seats_used(seats) && n > 0; seat++) {
+        pp_cell_t *cell = &account->cells[seat];
+        int coming = atomic_load(&cell->coming), some = coming < n ? coming : n;
+        if (some <= 0 || !atomic_compare_exchange_strong(&cell->coming, &coming, coming - some))
+            continue;
+        n -= some;
+        pp_seat_wake(seats, seat);
+    }
+}
+
 int pp_permit_coming(const pp_account_t *account, int seat)
 {
     return atomic_load(&account->cells[seat].coming);
@@ -262,6 +282,7 @@ void pp_account_clear(pp_seats_t *seats, pp_account_t *account, int seat)
     atomic_store(&cell->idle, 0);
     atomic_store(&cell->asked, 0);
     atomic_store(&cell->coming, 0);
+    atomic_store(&cell->uses, 0);
     atomic_store(&cell->granted, 0);
     atomic_store(&cell->held, 0);
     if (!is_wanted(account))

@@ -30,6 +30,7 @@ typedef struct pp_cell_t {
     _Atomic int asked;             /* how many idle connections others have asked it to close */
     _Atomic int idle;              /* how many it has */
     _Atomic int coming;            /* permits that others have promised, or were asked for: no more need be closed for them */
+    _Atomic int uses;              /* not 0: it uses the account, though it may hold nothing (pp_host_table) */
     _Atomic pp_time_t since;       /* since when the longest wait lasts; 0: it waits for none */
 } pp_cell_t;
 
@@ -82,6 +83,9 @@ int pp_permit_next(pp_seats_t *seats, pp_account_t *account, int seat, pp_time_t
 
 /* A permit will be returned soon for the seat `other` that pp_permit_next() has named: one more is coming. */
 void pp_permit_promise(pp_account_t *account, int other);
+
+/* It will not be: n connections that were asked for, or promised, are not there. Who counts on them is woken to look elsewhere. */
+void pp_permit_disappoint(pp_seats_t *seats, pp_account_t *account, int n);
 
 /* How many are coming to this seat; and: they have not come in time, forget them. */
 int pp_permit_coming(const pp_account_t *account, int seat);

@@ -3,7 +3,7 @@
 
 #include "pp_pool_own.h"
 
-#define HOSTS_BEFORE_SWEEP 64
+#define HOSTS_BEFORE_SWEEP 32
 
 static bool host_is_unused(const pp_host_t *host)
 {
@@ -12,28 +12,51 @@ static bool host_is_unused(const pp_host_t *host)
     return !host->is_warm && host->nplaces + waiting + host->place.want + host->handshake.want == 0;
 }
 
-/* Hosts met at run time (RewriteRule) must not stay for ever: past a number of them those without use are forgotten. */
+static void host_forget(pp_host_t *host)
+{
+    pp_pool_t *pool = host->pool;
+    pp_host_accounts_t accounts = {host->place.account, host->handshake.account, host->shared};
+
+    apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
+    pp_moved_unwatch(host);
+    pp_host_table_leave(pp_book_hosts(pool->book), &accounts, pool->seat);
+    apr_pool_destroy(host->memory);
+}
+
+/* Hosts met at run time (RewriteRule) must not stay for ever: those without use are forgotten. */
 static void hosts_sweep(pp_pool_t *pool)
 {
-    if (apr_hash_count(pool->hosts) < HOSTS_BEFORE_SWEEP)
-        return;
     for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
         pp_host_t *host;
         apr_hash_this(hi, NULL, NULL, (void **)&host);
-        if (host_is_unused(host)) {
-            apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
-            pp_moved_unwatch(host);
-            apr_pool_destroy(host->memory);
-        }
+        if (host_is_unused(host))
+            host_forget(host);
     }
+}
+
+static bool accounts_get(pp_pool_t *pool, const char *key, pp_host_accounts_t *accounts)
+{
+    pp_host_table_t *table = pp_book_hosts(pool->book);
+
+    if (pp_host_table_use(table, key, pool->seat, accounts))
+        return true;
+    hosts_sweep(pool); /* there may be room then */
+    return pp_host_table_use(table, key, pool->seat, accounts);
 }
 
 static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
 {
+    pp_host_accounts_t accounts;
     apr_pool_t *memory;
     pp_host_t *host;
-    pp_host_accounts_t accounts = pp_book_host(pool->book, target->key);
 
+    if (apr_hash_count(pool->hosts) >= HOSTS_BEFORE_SWEEP)
+        hosts_sweep(pool);
+    if (!accounts_get(pool, target->key, &accounts)) {
+        pp_log(PP_LOG_ERR, "pool %s: connections to as many hosts as it has room for (%d): none to %s", pool->name,
+               pp_host_table_size(pp_book_hosts(pool->book)), target->key);
+        return NULL;
+    }
     apr_pool_create(&memory, pool->memory);
     host = apr_pcalloc(memory, sizeof(*host));
     host->pool = pool;
@@ -58,11 +81,10 @@ pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target)
 {
     pp_host_t *host = apr_hash_get(pool->hosts, target->key, APR_HASH_KEY_STRING);
 
-    if (!host) {
-        hosts_sweep(pool);
+    if (!host)
         host = host_make(pool, target);
-    }
-    host->target.limit = target->limit;
+    if (host)
+        host->target.limit = target->limit;
     return host;
 }
 

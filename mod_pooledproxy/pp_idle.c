@@ -2,14 +2,15 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include "pp_pool_own.h"
 
 #define KEEP_MARGIN PP_SEC(1)          /* between our giving up an idle connection and the moment the peer said that it closes it */
 #define PART_TIME PP_MSEC(250)         /* for the peer to close its side too: more than the way across the world and back */
 #define LEARN_FROM 3                   /* so many closes at the same age are no accident */
+#define LEARN_LEAST PP_MSEC(100)       /* a close sooner after an answer has another reason than a time */
 #define LEARN_APART PP_MSEC(100)       /* those closer together are one event, a restart of the peer for example */
+#define LEARN_WITHIN PP_SEC(600)       /* longer ago is forgotten */
 #define LEARN_SPREAD 10                /* "the same age": within a tenth ... */
 #define LEARN_SPREAD_LEAST PP_MSEC(50) /* ... or this */
 #define LEARNT_FOR PP_SEC(600)         /* then the peer is tried again: its setting may have changed */
@@ -22,8 +23,24 @@ void pp_idle_count(pp_host_t *host, int n)
     pool->nidle += n;
     pp_permit_idle(pool->place.account, pool->seat, pool->nidle);
     pp_permit_idle(host->place.account, pool->seat, host->nidle);
+    pp_permit_idle(pp_book_idle(pool->book), pool->seat, pool->nidle);
     if (pool->policy->idle_max && n < 0)
         pp_permit_return(pool->seats, pp_book_idle(pool->book), pool->seat, pool->policy->idle_max);
+}
+
+/* The newest one is kept: for it the oldest goes, of this loop or another's. */
+bool pp_idle_may_begin(pp_pool_t *pool)
+{
+    pp_account_t *idle = pp_book_idle(pool->book);
+    int most = pool->policy->idle_max;
+
+    if (!most || pp_permit_take(pool->seats, idle, pool->seat, most))
+        return true;
+    if (pp_idle_evict(pool, 1) > 0)
+        return pp_permit_take(pool->seats, idle, pool->seat, most);
+    pp_permit_ask(pool->seats, idle, pool->seat, 1); /* there will be room for the next */
+    pp_permit_forget_coming(idle, pool->seat);
+    return false;
 }
 
 /* ---- parting ---- */
@@ -95,20 +112,38 @@ bool pp_idle_keeps(const pp_conn_t *conn)
     return keep_time(conn) > 0 && conn->keep_requests != 0;
 }
 
-/* The ages must be about the same, at different moments, to mean that the peer has a time of its own. */
-static void ages_add(pp_host_t *host, pp_time_t age)
+static pp_time_t distance(pp_time_t a, pp_time_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* The ages must be about the same, of connections that became idle and were closed at different moments, to mean that the peer has a
+ * time of its own. */
+static void ages_add(pp_host_t *host, const pp_conn_t *conn, pp_time_t age)
 {
     pp_time_t now = pp_loop_now(host->pool->loop), spread;
-    pp_time_t least = host->ages.n && host->ages.least < age ? host->ages.least : age;
-    pp_time_t most = host->ages.n && host->ages.most > age ? host->ages.most : age;
+    bool first = host->ages.n == 0 || now - host->ages.at > LEARN_WITHIN;
+    pp_time_t least = !first && host->ages.least < age ? host->ages.least : age;
+    pp_time_t most = !first && host->ages.most > age ? host->ages.most : age;
 
-    if (host->ages.n && now - host->ages.last_at < LEARN_APART)
+    if (!first && (now - host->ages.at < LEARN_APART || distance(conn->idle_since, host->ages.idle_since) < LEARN_APART))
         return;
     spread = least / LEARN_SPREAD > LEARN_SPREAD_LEAST ? least / LEARN_SPREAD : LEARN_SPREAD_LEAST;
-    host->ages.last_at = now;
-    host->ages.n = most - least <= spread ? host->ages.n + 1 : 1;
-    host->ages.least = host->ages.n == 1 ? age : least;
-    host->ages.most = host->ages.n == 1 ? age : most;
+    first |= most - least > spread;
+    host->ages.n = first ? 1 : host->ages.n + 1;
+    host->ages.least = first ? age : least;
+    host->ages.most = first ? age : most;
+    host->ages.idle_since = conn->idle_since;
+    host->ages.at = now;
+}
+
+/* One that was idle for longer than those that were closed, and served all the same: the peer has no such time. */
+void pp_idle_served(pp_conn_t *conn)
+{
+    pp_host_t *host = conn->host;
+
+    if (host->ages.n && conn->idle_for > host->ages.most)
+        host->ages.n = 0;
 }
 
 void pp_idle_learn(pp_conn_t *conn, pp_time_t age)
@@ -116,15 +151,16 @@ void pp_idle_learn(pp_conn_t *conn, pp_time_t age)
     pp_host_t *host = conn->host;
     pp_time_t now = pp_loop_now(host->pool->loop), known = atomic_load(&host->shared->close_age), until;
 
-    ages_add(host, age);
-    if (host->ages.n < LEARN_FROM)
+    if (age >= LEARN_LEAST)
+        ages_add(host, conn, age);
+    if (age < LEARN_LEAST || host->ages.n < LEARN_FROM)
         return;
     until = atomic_exchange(&host->shared->close_age_until, now + LEARNT_FOR);
     if (until > now && known && known <= host->ages.least)
         return;
     /* Another loop may learn the same at the same time: one of them says it. */
     if (atomic_compare_exchange_strong(&host->shared->close_age, &known, host->ages.least) &&
-        llabs(known - host->ages.least) > host->ages.least / LEARN_SPREAD)
+        distance(known, host->ages.least) > host->ages.least / LEARN_SPREAD)
         pp_log(PP_LOG_NOTICE, "pool %s: %s closes idle connections after about %" PRId64 " ms: they are given up before that",
                host->pool->name, host->target.key, (int64_t)(host->ages.least / 1000));
     host->ages.n = 0;

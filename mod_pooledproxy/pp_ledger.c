@@ -7,23 +7,18 @@
 #include <unistd.h>
 
 #define CACHE_LINE 64
-#define LAYOUT_VERSION (size_t)1 /* to be raised when a member changes its meaning but not its size */
+#define LAYOUT_VERSION (size_t)2 /* to be raised when a member changes its meaning but not its size */
 
-/* What begins a book in shared memory; the accounts follow: places, idle, queue, then two for each host; then the statistics. */
-typedef struct book_head_t {
-    _Alignas(CACHE_LINE) _Atomic int size;
-    pp_host_shared_t hosts[];
-} book_head_t;
-
-enum { BOOK_PLACES, BOOK_IDLE, BOOK_QUEUE, BOOK_HOSTS };
+enum { BOOK_PLACES, BOOK_IDLE, BOOK_QUEUE, BOOK_ACCOUNTS };
 
 struct pp_book_t {
     pp_ledger_t *ledger;
     const char *name;
-    int nhosts; /* a power of 2; one more entry, for all others, follows */
-    book_head_t *head;
+    _Atomic int *size; /* from here on in shared memory */
     char *accounts;
     char *stats;
+    apr_array_header_t
+        *tables; /* of pp_host_table_t *: the last one is that of this configuration, the others are old children's */
 };
 
 struct pp_ledger_t {
@@ -63,39 +58,50 @@ pp_seats_t *pp_ledger_seats(pp_ledger_t *ledger)
     return ledger->seats;
 }
 
-static int naccounts(const pp_book_t *book)
-{
-    return BOOK_HOSTS + 2 * (book->nhosts + 1);
-}
+/* ---- books ---- */
 
-static apr_status_t book_make(pp_ledger_t *ledger, const char *name, int nhosts, pp_book_t **bookp)
+static apr_status_t book_make(pp_ledger_t *ledger, const char *name, pp_book_t **bookp)
 {
     pp_book_t *book = apr_pcalloc(ledger->pool, sizeof(*book));
     int nseats = pp_seats_count(ledger->seats);
-    size_t head_size, accounts_size;
+    size_t accounts_size = pp_account_size(nseats) * BOOK_ACCOUNTS;
     apr_shm_t *shm;
-    apr_status_t status;
+    apr_status_t status =
+        apr_shm_create(&shm, 2 * CACHE_LINE + accounts_size + aligned(sizeof(pp_stats_t)) * (size_t)nseats, NULL, ledger->pool);
+    char *base;
 
-    book->ledger = ledger;
-    book->name = apr_pstrdup(ledger->pool, name);
-    for (book->nhosts = 1; book->nhosts < nhosts;)
-        book->nhosts *= 2;
-    head_size = aligned(sizeof(book_head_t) + sizeof(pp_host_shared_t) * (size_t)(book->nhosts + 1));
-    accounts_size = pp_account_size(nseats) * (size_t)naccounts(book);
-    status = apr_shm_create(&shm, CACHE_LINE + head_size + accounts_size + aligned(sizeof(pp_stats_t)) * (size_t)nseats, NULL,
-                            ledger->pool);
     if (status != APR_SUCCESS)
         return status;
-    book->head = (book_head_t *)aligned((size_t)apr_shm_baseaddr_get(shm));
-    book->accounts = (char *)book->head + head_size;
+    base = (char *)aligned((size_t)apr_shm_baseaddr_get(shm));
+    book->ledger = ledger;
+    book->name = apr_pstrdup(ledger->pool, name);
+    book->size = (_Atomic int *)base;
+    book->accounts = base + CACHE_LINE;
     book->stats = book->accounts + accounts_size;
+    book->tables = apr_array_make(ledger->pool, 1, sizeof(pp_host_table_t *));
+    APR_ARRAY_PUSH(ledger->books, pp_book_t *) = book;
     *bookp = book;
     return APR_SUCCESS;
 }
 
+/* A table with room to spare: it shall do for the configurations to come, too. */
+static apr_status_t book_make_table(pp_book_t *book, int nhosts)
+{
+    pp_host_table_t *table;
+    apr_status_t status;
+    int n = 1;
+
+    while (n < nhosts)
+        n *= 2;
+    status = pp_host_table_create(&table, book->ledger->seats, n, book->ledger->pool);
+    if (status == APR_SUCCESS)
+        APR_ARRAY_PUSH(book->tables, pp_host_table_t *) = table;
+    return status;
+}
+
 static pp_book_t *book_find(const pp_ledger_t *ledger, const char *name)
 {
-    for (int i = ledger->books->nelts - 1; i >= 0; i--) { /* the newest of that name */
+    for (int i = 0; i < ledger->books->nelts; i++) {
         pp_book_t *book = APR_ARRAY_IDX(ledger->books, i, pp_book_t *);
         if (strcmp(book->name, name) == 0)
             return book;
@@ -105,20 +111,16 @@ static pp_book_t *book_find(const pp_ledger_t *ledger, const char *name)
 
 apr_status_t pp_ledger_book(pp_ledger_t *ledger, const char *name, const pp_pool_policy_t *policy, int nhosts, pp_book_t **bookp)
 {
-    *bookp = book_find(ledger, name);
-    if (!*bookp || (*bookp)->nhosts < nhosts) {
-        apr_status_t status = book_make(ledger, name, nhosts, bookp);
-        if (status != APR_SUCCESS)
-            return status;
-        APR_ARRAY_PUSH(ledger->books, pp_book_t *) = *bookp;
-    }
-    atomic_store(&(*bookp)->head->size, policy->size);
-    return APR_SUCCESS;
-}
+    pp_book_t *book = book_find(ledger, name);
+    apr_status_t status = book ? APR_SUCCESS : book_make(ledger, name, &book);
 
-int pp_ledger_seat_take(pp_ledger_t *ledger)
-{
-    return pp_seats_take(ledger->seats, getpid(), ledger->books->nelts);
+    if (status == APR_SUCCESS && (!book->tables->nelts || pp_host_table_size(pp_book_hosts(book)) < nhosts))
+        status = book_make_table(book, nhosts);
+    if (status != APR_SUCCESS)
+        return status;
+    atomic_store(book->size, policy->size);
+    *bookp = book;
+    return APR_SUCCESS;
 }
 
 pp_ledger_t *pp_book_ledger(pp_book_t *book)
@@ -128,12 +130,17 @@ pp_ledger_t *pp_book_ledger(pp_book_t *book)
 
 int pp_book_size(const pp_book_t *book)
 {
-    return atomic_load_explicit(&book->head->size, memory_order_relaxed);
+    return atomic_load_explicit(book->size, memory_order_relaxed);
 }
 
 pp_stats_t *pp_book_stats(pp_book_t *book, int seat)
 {
     return (pp_stats_t *)(book->stats + aligned(sizeof(pp_stats_t)) * (size_t)seat);
+}
+
+pp_host_table_t *pp_book_hosts(pp_book_t *book)
+{
+    return APR_ARRAY_IDX(book->tables, book->tables->nelts - 1, pp_host_table_t *);
 }
 
 static pp_account_t *account(pp_book_t *book, int index)
@@ -156,59 +163,19 @@ pp_account_t *pp_book_queue(pp_book_t *book)
     return account(book, BOOK_QUEUE);
 }
 
-/* FNV-1a, 64 bits; never 0. Two keys with the same hash would share their limits, no more. */
-static uint64_t hash_of(const char *key)
+/* ---- processes ---- */
+
+int pp_ledger_seat_take(pp_ledger_t *ledger)
 {
-    uint64_t hash = 14695981039346656037u;
-
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-    return hash ? hash : 1;
+    return pp_seats_take(ledger->seats, getpid(), ledger->books->nelts);
 }
-
-pp_host_accounts_t pp_book_host(pp_book_t *book, const char *key)
-{
-    uint64_t hash = hash_of(key);
-    int at = book->nhosts; /* the entry for all others */
-
-    for (int i = 0; i < book->nhosts; i++) {
-        int slot = (int)((hash + (uint64_t)i) % (uint64_t)book->nhosts);
-        uint64_t there = 0;
-        if (atomic_compare_exchange_strong(&book->head->hosts[slot].key, &there, hash) || there == hash) {
-            at = slot;
-            break;
-        }
-    }
-    return (pp_host_accounts_t){account(book, BOOK_HOSTS + 2 * at), account(book, BOOK_HOSTS + 2 * at + 1), &book->head->hosts[at]};
-}
-
-pp_time_t pp_book_close_age(const pp_book_t *book)
-{
-    pp_time_t least = 0, now = pp_clock_now();
-
-    for (int i = 0; i <= book->nhosts; i++) {
-        const pp_host_shared_t *host = &book->head->hosts[i];
-        pp_time_t age = atomic_load(&host->close_age_until) > now ? atomic_load(&host->close_age) : 0;
-        if (age && (!least || age < least))
-            least = age;
-    }
-    return least;
-}
-
-/* ---- the end of a process ---- */
 
 static void book_clear_seat(pp_book_t *book, int seat)
 {
-    pp_seats_t *seats = book->ledger->seats;
-
-    for (int i = 0; i < BOOK_HOSTS; i++)
-        pp_account_clear(seats, account(book, i), seat);
-    for (int i = 0; i <= book->nhosts; i++) {
-        if (i < book->nhosts && !atomic_load(&book->head->hosts[i].key))
-            continue;
-        pp_account_clear(seats, account(book, BOOK_HOSTS + 2 * i), seat);
-        pp_account_clear(seats, account(book, BOOK_HOSTS + 2 * i + 1), seat);
-    }
+    for (int i = 0; i < BOOK_ACCOUNTS; i++)
+        pp_account_clear(book->ledger->seats, account(book, i), seat);
+    for (int i = 0; i < book->tables->nelts; i++)
+        pp_host_table_clear(APR_ARRAY_IDX(book->tables, i, pp_host_table_t *), seat);
     pp_stats_clear_gauges(pp_book_stats(book, seat));
 }
 
@@ -225,10 +192,11 @@ void pp_ledger_process_gone(pp_ledger_t *ledger, pid_t pid)
     pp_seats_bury(ledger->seats, pid, clear_seat, ledger);
 }
 
-void pp_ledger_find_dead(pp_ledger_t *ledger)
+bool pp_ledger_find_dead(pp_ledger_t *ledger)
 {
     pid_t pid = pp_seats_find_dead(ledger->seats, ledger->books->nelts);
 
     if (pid)
         pp_ledger_process_gone(ledger, pid);
+    return pid != 0;
 }

@@ -3,7 +3,7 @@
  * Ownership: the ledger and its books live until the parent process ends, over all restarts: children of the old generation and the
  * new find the same book under a pool's name, so they share its limits. A book whose pool is configured no more stays, for old children
  * may still use it.
- * Threads: making is the parent's; the rest see pp_seats, pp_account, pp_stats.
+ * Threads: making is the parent's; the rest see pp_seats, pp_account, pp_host_table, pp_stats.
  */
 #ifndef PP_LEDGER_H
 #define PP_LEDGER_H
@@ -11,29 +11,12 @@
 #include <apr_pools.h>
 
 #include "pp_account.h"
-#include "pp_gradient.h"
+#include "pp_host_table.h"
 #include "pp_policy.h"
 #include "pp_stats.h"
 
 typedef struct pp_ledger_t pp_ledger_t;
 typedef struct pp_book_t pp_book_t;
-
-/* What all loops know of a host of a pool. */
-typedef struct pp_host_shared_t {
-    _Atomic uint64_t key;              /* a hash of the host's key; 0: not in use */
-    _Atomic pp_time_t close_age;       /* the learnt age at which it closes idle connections; 0: not known */
-    _Atomic pp_time_t close_age_until; /* that is believed until then */
-    _Atomic pp_time_t warm_at;         /* unless it is reachable, no connection is opened ahead of need before then */
-    _Atomic int failures;              /* openings that failed in a row */
-    _Atomic int is_reachable;          /* the last one did not */
-    pp_gradient_t gradient;            /* its limit, when that follows its latency */
-} pp_host_shared_t;
-
-typedef struct pp_host_accounts_t {
-    pp_account_t *places;     /* connections to it */
-    pp_account_t *handshakes; /* those being opened */
-    pp_host_shared_t *shared;
-} pp_host_accounts_t;
 
 /* Makes a ledger for nseats loops, in p. */
 apr_status_t pp_ledger_create(pp_ledger_t **ledger, int nseats, apr_pool_t *p);
@@ -46,7 +29,8 @@ size_t pp_ledger_layout(void);
 
 pp_seats_t *pp_ledger_seats(pp_ledger_t *ledger);
 
-/* The pool's book: that of before, or if it has no room for nhosts hosts a new one. The newest policy's size holds for all who use it. */
+/* The pool's book: that of before, or a new one, with room for nhosts hosts (when that is more than before they get a new table: old
+ * children count what they have at each host apart). The newest policy's size holds for all who use it. */
 apr_status_t pp_ledger_book(pp_ledger_t *ledger, const char *name, const pp_pool_policy_t *policy, int nhosts, pp_book_t **book);
 
 /* Takes a seat for a loop of this process; -1: there is none left. */
@@ -55,22 +39,17 @@ int pp_ledger_seat_take(pp_ledger_t *ledger);
 /* The process has ended: its permits are free, its gauges 0, its seats free; its counters stay. Does nothing the second time. */
 void pp_ledger_process_gone(pp_ledger_t *ledger, pid_t pid);
 
-/* For who waits: looks for a process that has ended and does the same for it. Makes system calls. */
-void pp_ledger_find_dead(pp_ledger_t *ledger);
+/* For who waits: looks for a process that has ended and does the same for it; whether there was one. Makes system calls. */
+bool pp_ledger_find_dead(pp_ledger_t *ledger);
 
 pp_ledger_t *pp_book_ledger(pp_book_t *book);
 int pp_book_size(const pp_book_t *book); /* the policy's size, of the newest configuration */
 pp_stats_t *pp_book_stats(pp_book_t *book, int seat);
+pp_host_table_t *pp_book_hosts(pp_book_t *book);
 
 /* Accounts of the pool: its connections; those of them that may be idle; requests in its queue. */
 pp_account_t *pp_book_places(pp_book_t *book);
 pp_account_t *pp_book_idle(pp_book_t *book);
 pp_account_t *pp_book_queue(pp_book_t *book);
-
-/* The shortest of the learnt ages (microseconds) at which hosts of the pool close idle connections; 0: none is known. */
-pp_time_t pp_book_close_age(const pp_book_t *book);
-
-/* The accounts of the host with that key. When more hosts are in use than there is room for, the last ones share one. */
-pp_host_accounts_t pp_book_host(pp_book_t *book, const char *key);
 
 #endif

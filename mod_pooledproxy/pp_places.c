@@ -4,6 +4,7 @@
 #include "pp_pool_own.h"
 
 #define TICK PP_MSEC(50)           /* who waits looks around that often, in case nobody has woken it */
+#define PROMISE_LASTS PP_MSEC(300) /* what others have promised has come by then: longer than connections are parted with */
 #define LOOK_FOR_DEAD PP_MSEC(100) /* a process that was killed holds its permits no longer than that and a little */
 #define FAIR_LEAST PP_MSEC(10)     /* waits at two loops that differ by less are the same: connections shall not move for it */
 #define FAIR_FACTOR 2              /* ... nor as long as none is so many times the other */
@@ -198,18 +199,28 @@ static void claims_press(pp_pool_t *pool)
     }
 }
 
-/* The queue's permits: one for each that waits for a place, but for those whose place is being made of an idle connection. */
+static int least_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The queue's permits: one for each that waits for a place, but for those whose place is being made of an idle connection, and for those
+ * that were admitted before. */
 static int queue_needs(const pp_pool_t *pool)
 {
-    int queued = pp_waiters_queued(pool), coming = pool->nclosing;
+    int at_pool = 0, queued = 0;
     pp_host_t *host;
 
-    coming += pool->place.want ? pp_permit_coming(pool->place.account, pool->seat) : 0;
     EACH_HOST(pool, host)
     {
-        coming += host->place.want ? pp_permit_coming(host->place.account, pool->seat) : 0;
+        int n = host->nwaiting[STAGE_QUEUED];
+        if (host->lacks_place)
+            queued += n - least_of(n, host->nclosing + pp_permit_coming(host->place.account, pool->seat));
+        else
+            at_pool += n;
     }
-    return queued > coming ? queued - coming : 0;
+    queued += at_pool - least_of(at_pool, pool->nclosing + pp_permit_coming(pool->place.account, pool->seat));
+    return queued > pool->nadmitted ? queued - pool->nadmitted : 0;
 }
 
 bool pp_queue_settle(pp_pool_t *pool)
@@ -254,21 +265,39 @@ static void queue_reject(pp_pool_t *pool)
     }
 }
 
-static void on_tick(pp_timer_t *timer)
+/* Whoever has promised something may have died; it has come in time, or it is not waited for. */
+static void forget_promises(pp_pool_t *pool)
 {
-    pp_pool_t *pool = (pp_pool_t *)((char *)timer - offsetof(pp_pool_t, tick));
     pp_time_t now = pp_loop_now(pool->loop);
+    int coming = pp_permit_coming(pool->place.account, pool->seat);
     pp_host_t *host;
 
-    if (now - pool->looked_at >= LOOK_FOR_DEAD) {
-        pool->looked_at = now;
-        pp_ledger_find_dead(pp_book_ledger(pool->book));
+    EACH_HOST(pool, host)
+    {
+        coming += pp_permit_coming(host->place.account, pool->seat);
     }
+    if (coming == 0 || !pool->promised_at)
+        pool->promised_at = coming ? now : 0;
+    if (coming == 0 || now - pool->promised_at < PROMISE_LASTS)
+        return;
+    pool->promised_at = 0;
     pp_permit_forget_coming(pool->place.account, pool->seat);
     EACH_HOST(pool, host)
     {
         pp_permit_forget_coming(host->place.account, pool->seat);
     }
+}
+
+static void on_tick(pp_timer_t *timer)
+{
+    pp_pool_t *pool = (pp_pool_t *)((char *)timer - offsetof(pp_pool_t, tick));
+    pp_time_t now = pp_loop_now(pool->loop);
+
+    if (now - pool->looked_at >= LOOK_FOR_DEAD) {
+        pool->looked_at = now;
+        pp_ledger_find_dead(pp_book_ledger(pool->book));
+    }
+    forget_promises(pool);
     pp_pool_dispatch(pool);
     queue_reject(pool);
 }
@@ -290,6 +319,7 @@ void pp_pool_dispatch(pp_pool_t *pool)
     }
     else {
         pp_timer_clear(&pool->tick);
+        pool->promised_at = 0;
     }
     pp_queue_settle(pool);
 }
@@ -300,18 +330,29 @@ void pp_pool_waiter_left(pp_host_t *host)
     pp_pool_dispatch(host->pool);
 }
 
+static void give_asked(pp_pool_t *pool, pp_claim_t *claim, pp_host_t *host)
+{
+    int asked = pp_permit_asked(claim->account, pool->seat);
+    int given = asked == 0 ? 0 : host ? pp_idle_evict_host(host, asked) : pp_idle_evict(pool, asked);
+
+    if (given < asked)
+        pp_permit_disappoint(pool->seats, claim->account, asked - given);
+}
+
 void pp_pool_attend(pp_pool_t *pool)
 {
     pp_host_t *host;
 
-    pp_idle_evict(pool, pp_permit_asked(pool->place.account, pool->seat));
+    give_asked(pool, &pool->place, NULL);
     EACH_HOST(pool, host)
     {
-        pp_idle_evict_host(host, pp_permit_asked(host->place.account, pool->seat));
+        give_asked(pool, &host->place, host);
     }
+    pp_idle_evict(pool, pp_permit_asked(pp_book_idle(pool->book), pool->seat));
     pp_pool_dispatch(pool);
-    if (pool->nwaiting == 0)
-        claims_register(pool); /* there are none: what was granted all the same goes on to others */
+    if (pool->place.want == 0)
+        pp_permit_pass_on(pool->seats, pool->place.account, pool->seat, pp_book_size(pool->book));
+    pp_host_table_pass_on(pp_book_hosts(pool->book), pool->seat);
 }
 
 /* ---- making room for others ---- */
@@ -369,7 +410,7 @@ bool pp_place_is_due(const pp_conn_t *conn)
         return false;
     taker = pp_waiter_for_reused(host);
     other = other_at_loop(conn);
-    if (other && pp_waiter_is_before(other, taker))
+    if (other && is_much_longer(pool, other->asked_at, taker))
         return true;
     return is_due_to_loop(conn, pool->place.account, taker) || is_due_to_loop(conn, host->place.account, taker);
 }

@@ -201,6 +201,11 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
     pp_host_t *host = pp_host_get(pool, target);
 
     assert(!checkout->waiting);
+    if (!host) {
+        *conn = NULL;
+        *err = PP_ERR_pool_full;
+        return APR_EGENERAL;
+    }
     if (!checkout->fresh) /* else it has asked before */
         pp_stat_add(&pool->stats->requests, 1);
     checkout->pool = pool;
@@ -217,7 +222,7 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
     pp_pool_dispatch(pool);
     if (checkout->stage == STAGE_SERVED)
         return APR_EAGAIN;
-    if (checkout->stage == STAGE_QUEUED && !pp_queue_settle(pool))
+    if (checkout->stage == STAGE_QUEUED && !checkout->fresh && !pp_queue_settle(pool))
         return refuse(checkout, err);
     pp_stat_add(&pool->stats->requests_queued, 1);
     if (checkout->wait_until) {
@@ -260,11 +265,11 @@ static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 }
 
 /* The same for one that no waiter takes at once. */
-static int reason_not_to_be_idle(const pp_pool_t *pool, const pp_conn_t *conn)
+static int reason_not_to_be_idle(pp_pool_t *pool, const pp_conn_t *conn)
 {
     if (!pp_idle_keeps(conn))
         return PP_CLOSE_keepalive_hint;
-    if (pool->policy->idle_max && !pp_permit_take(pool->seats, pp_book_idle(pool->book), pool->seat, pool->policy->idle_max))
+    if (!pp_idle_may_begin(pool))
         return PP_CLOSE_idle_max;
     return -1;
 }
@@ -277,6 +282,7 @@ void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
     assert(conn->state == CONN_BUSY);
     *connp = NULL;
     pp_conn_alarm(conn, 0);
+    pp_idle_served(conn);
     if (reason < 0 && conn_to_waiter(conn, true, 0, 0))
         return;
     if (reason < 0)

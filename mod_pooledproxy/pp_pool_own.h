@@ -67,7 +67,7 @@ struct pp_host_t {
     pp_claim_t place, handshake;
     bool lacks_place; /* in a dispatch: its own limit is reached */
     struct {          /* pp_idle.c: at what ages the peer has closed idle connections, lately */
-        pp_time_t least, most, last_at;
+        pp_time_t least, most, idle_since, at;
         int n;
     } ages;
     bool is_warm; /* connections to it are kept ready */
@@ -88,6 +88,8 @@ struct pp_pool_t {
     int nidle, nclosing;      /* over all hosts */
     int nwaiting;             /* over all hosts and stages */
     int nqueue;               /* permits of the queue's account */
+    int nadmitted;            /* waiters in STAGE_QUEUED that need none: they were admitted before (fresh) */
+    pp_time_t promised_at;    /* since when something is coming that others have promised; as seen by the tick */
     int nclaims;              /* claims with want > 0 */
     pp_claim_t place;         /* on the pool's account */
     pp_time_t queue_patience; /* how long who came last into the queue will wait there */
@@ -106,9 +108,9 @@ struct pp_pool_t {
 };
 
 /* ---- pp_hosts.c ---- */
-pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target);
-int pp_host_limit(const pp_host_t *host);          /* 0: none of its own */
-bool pp_host_is_over_limit(const pp_host_t *host); /* it has become less than there are connections */
+pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target); /* NULL: the pool's table of hosts is full */
+int pp_host_limit(const pp_host_t *host);                           /* 0: none of its own */
+bool pp_host_is_over_limit(const pp_host_t *host);                  /* it has become less than there are connections */
 
 /* ---- pp_opening.c ---- */
 
@@ -207,8 +209,10 @@ void pp_idle_count(pp_host_t *host, int n); /* for pp_host_count() */
 void pp_idle_begin(pp_conn_t *conn, const char *why);
 pp_conn_t *pp_idle_take(pp_host_t *host);  /* the last one used that may still be, now busy; NULL: none */
 bool pp_idle_keeps(const pp_conn_t *conn); /* or is the time too short to be worth it? */
+bool pp_idle_may_begin(pp_pool_t *pool); /* takes a permit of PooledProxyIdleMax for one more; an older one may have to go for it */
 int pp_idle_evict(pp_pool_t *pool, int n); /* closes so many, if there are, the oldest first; returns how many */
 int pp_idle_evict_host(pp_host_t *host, int n);
+void pp_idle_served(pp_conn_t *conn);               /* an exchange on it ended well */
 void pp_idle_learn(pp_conn_t *conn, pp_time_t age); /* the peer has closed it, or was found to have, after so long */
 
 /* Says good-bye to a connection that is in order; its place comes back when the peer has closed its side too, or soon. */

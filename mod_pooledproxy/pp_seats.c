@@ -177,6 +177,16 @@ pid_t pp_seats_find_dead(const pp_seats_t *seats, int age)
     return 0;
 }
 
+/* Who died may have marked a seat as awake and not have woken it. */
+static void wake_all(pp_seats_t *seats)
+{
+    for (int i = 0; i < pp_seats_used(seats); i++) {
+        atomic_store(&seats->shared->seats[i].awake, 0);
+        if (pp_seat_is_taken(seats, i))
+            pp_seat_wake(seats, i);
+    }
+}
+
 int pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int seat), void *self)
 {
     int me = (int)getpid(), buried = 0;
@@ -190,5 +200,7 @@ int pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int se
         atomic_store(&seat->pid, 0);
         buried++;
     }
+    if (buried)
+        wake_all(seats);
     return buried;
 }

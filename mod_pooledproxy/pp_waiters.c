@@ -6,10 +6,14 @@
 #define PACE_WINDOW PP_SEC(5)
 #define RETRY_AFTER_MOST 300
 
-static void count(pp_host_t *host, int stage, int n)
+static void count(pp_host_t *host, const pp_checkout_t *checkout, int n)
 {
+    int stage = checkout->stage;
+
     host->nwaiting[stage] += n;
     host->pool->nwaiting += n;
+    if (stage == STAGE_QUEUED && checkout->fresh)
+        host->pool->nadmitted += n;
     pp_stat_add(&host->pool->stats->waiting, n);
 }
 
@@ -18,7 +22,7 @@ void pp_waiter_remove(pp_checkout_t *checkout)
     APR_RING_REMOVE(checkout, link);
     checkout->waiting = false;
     pp_timer_remove(checkout->pool->loop, &checkout->timer);
-    count(checkout->host, checkout->stage, -1);
+    count(checkout->host, checkout, -1);
 }
 
 pp_checkout_t *pp_waiter_first(const pp_host_t *host, int stage)
@@ -50,10 +54,10 @@ void pp_waiter_advance(pp_host_t *host, int from, int to)
     pp_checkout_t *w = APR_RING_FIRST(&host->waiters[from]);
 
     APR_RING_REMOVE(w, link);
-    count(host, from, -1);
+    count(host, w, -1);
     w->stage = to;
     APR_RING_INSERT_TAIL(&host->waiters[to], w, pp_checkout_t, link);
-    count(host, to, +1);
+    count(host, w, +1);
     if (from == STAGE_QUEUED)
         pp_queue_departed(w);
     if (to == STAGE_SERVED)
@@ -89,11 +93,14 @@ void pp_waiter_add(pp_host_t *host, pp_checkout_t *checkout)
 
     checkout->waiting = true;
     checkout->stage = STAGE_QUEUED;
-    checkout->turn = ++turns;
+    checkout->turn = checkout->fresh ? 0 : ++turns; /* who asks for a fresh one has waited before: it comes first */
     checkout->asked_at = pp_loop_now(host->pool->loop);
     checkout->timer.on_timer = on_waiter_timer;
-    APR_RING_INSERT_TAIL(&host->waiters[STAGE_QUEUED], checkout, pp_checkout_t, link);
-    count(host, STAGE_QUEUED, +1);
+    if (checkout->fresh)
+        APR_RING_INSERT_HEAD(&host->waiters[STAGE_QUEUED], checkout, pp_checkout_t, link);
+    else
+        APR_RING_INSERT_TAIL(&host->waiters[STAGE_QUEUED], checkout, pp_checkout_t, link);
+    count(host, checkout, +1);
 }
 
 bool pp_waiter_is_before(const pp_checkout_t *a, const pp_checkout_t *b)

@@ -41,6 +41,16 @@ static int share_of_loop(const pp_pool_t *pool)
     return rank < 0 ? 0 : pool->policy->idle_min / of + (rank < pool->policy->idle_min % of);
 }
 
+/* The permits that a connection ahead of need takes only when nobody else wants them. */
+static bool take_permits(pp_host_t *host)
+{
+    const pp_pool_t *pool = host->pool;
+
+    if (pool->policy->idle_max && pp_account_sum(pool->seats, pp_book_idle(pool->book)) >= pool->policy->idle_max)
+        return false;
+    return pp_places_take_spare(host);
+}
+
 static void host_warm(pp_host_t *host, int share)
 {
     int lack = share - host->nidle - (host->nconnecting - host->nwaiting[STAGE_SERVED]);
@@ -49,7 +59,7 @@ static void host_warm(pp_host_t *host, int share)
     for (; lack > 0; lack--) {
         if (!reachable && !is_step_ours(host))
             return;
-        if (!pp_places_take_spare(host))
+        if (!take_permits(host))
             return;
         pp_pool_open(host, WARM_TIMEOUT);
     }
@@ -75,10 +85,12 @@ void pp_pool_keep_warm(pp_pool_t *pool, const pp_target_t *targets, int n)
         return;
     pool->warm.hosts = apr_palloc(pool->memory, sizeof(*pool->warm.hosts) * (apr_size_t)n);
     for (int i = 0; i < n; i++) {
-        pool->warm.hosts[i] = pp_host_get(pool, &targets[i]);
-        pool->warm.hosts[i]->is_warm = true;
+        pp_host_t *host = pp_host_get(pool, &targets[i]);
+        if (!host)
+            continue;
+        host->is_warm = true;
+        pool->warm.hosts[pool->warm.nhosts++] = host;
     }
-    pool->warm.nhosts = n;
     pool->warm.timer.on_timer = on_warm_timer;
-    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + 1);
+    pp_timer_set(pool->loop, &pool->warm.timer, pp_clock_now() + LOOK); /* when all loops that start together are there to share */
 }

@@ -18,7 +18,8 @@ my $SCALE      = $is_prefork || $ENV{VALGRIND} ? 0.15 : 1;
 my %REQUESTS   = (GET => 2000 * $SCALE, POST => 1000 * $SCALE); # at least
 my $MEETINGS   = 5 * $SCALE;                                    # with the end of a connection, at least
 
-# Each client has a pool of its own, so that its gaps are the connection's; each kind of requests, too.
+# Each client has a pool of its own, so that its gaps are the connection's; each kind of requests, too: a pool that has seen some closes
+# learns when they come, and from then on closes before. Until then each client meets a few.
 my @kinds  = map { ("loop$_", "waiting$_") } qw(get post keyed);
 my @groups = map { my $kind = $_; map { "$kind-$_" } 1 .. $CLIENTS } @kinds;
 

@@ -32,13 +32,13 @@ connect_refused
 --- upstream
 accept
 expect GET /plain
-send 500 "error"
+send 404 "no"
 expect GET /said
 send_head 502 "Content-Length: 0\r\nProxy-Status: other.test; error=dns_timeout"
 --- request
 GET /plain
 GET /said
---- error_code: 500 502
+--- error_code: 404 502
 --- response_headers
 2 Proxy-Status: other.test; error=dns_timeout
 

@@ -114,7 +114,7 @@ sub watch_idle {
     my ($conn) = @_;
     my $left = $conn->{used} + $option{keepalive} / 1000 - time;
     return if !$conn->{socket};
-    if   ($left <= 0 && !$conn->{request}) { close_idle($conn) }
+    if   ($left <= 0 && $conn->{answers} && !$conn->{request}) { close_idle($conn) } # a new one is not idle, its request is slow
     else                                   { after($left > 0 ? $left * 1000 : $option{keepalive}, sub { watch_idle($conn) }) }
     return;
 }
@@ -232,6 +232,7 @@ sub end_request {
     $stats{answering}-- if $conn->{answering};
     delete @$conn{qw(request answering more)};
     $conn->{used} = time;
+    $conn->{answers}++;
     return;
 }
 

@@ -121,27 +121,38 @@ static void test_promises(void)
 
 static void test_hosts(void)
 {
-    pp_host_accounts_t first, other;
+    pp_host_accounts_t first, same, other[4];
+    pp_host_table_t *table;
     char key[16];
+    int found = 0;
 
     note("hosts have accounts of their own");
     begin(1);
-    first = pp_book_host(book, "a:80");
-    ok(first.places == pp_book_host(book, "a:80").places, "the same every time");
-    ok(first.places != pp_book_host(book, "b:80").places, "another for another");
-    ok(first.places != first.handshakes, "one for places, one for handshakes");
-    for (int i = 0; i < 20; i++) {
-        snprintf(key, sizeof(key), "c:%d", i);
-        other = pp_book_host(book, key);
+    pp_ledger_seat_take(ledger);
+    pp_ledger_seat_take(ledger);
+    table = pp_book_hosts(book);
+    ok(pp_host_table_use(table, "a:80", 0, &first) && first.places != first.handshakes, "one for places, one for handshakes");
+    ok(pp_host_table_use(table, "a:80", 1, &same) && same.places == first.places, "the same for all loops");
+    for (int i = 0; i < 4; i++) {
+        snprintf(key, sizeof(key), "b:%d", i);
+        found += pp_host_table_use(table, key, 0, &other[i]) && other[i].places != first.places;
     }
-    ok(other.places == pp_book_host(book, "never seen:1").places, "those for whom there is no room share one");
-    ok(first.places == pp_book_host(book, "a:80").places, "... the others keep theirs");
+    is_int(found, 3, "others for others, as long as there is room");
+    pp_host_table_leave(table, &other[1], 0);
+    ok(pp_host_table_use(table, "c:1", 0, &same) && same.places == other[1].places, "what nobody uses any more is another's");
+    pp_permit_take(seats, other[2].places, 0, 1);
+    pp_host_table_leave(table, &other[2], 0);
+    ok(!pp_host_table_use(table, "c:2", 0, &same), "... unless something of it is still held");
+    pp_permit_return(seats, other[2].places, 0, 1);
+    ok(pp_host_table_use(table, "c:2", 0, &same), "... then it is");
+    ok(pp_host_table_use(table, "a:80", 1, &same) && same.places == first.places, "the first one is where it was");
     end();
 }
 
 static void test_restart(void)
 {
     const pp_pool_policy_t larger = {.size = 7};
+    const pp_host_table_t *table;
     pp_book_t *again;
 
     note("a restart finds the books of before");
@@ -152,6 +163,9 @@ static void test_restart(void)
     ok(again == book, "the same book under the same name");
     is_int(pp_book_size(book), 7, "... with the new size, for all");
     is_int(pp_account_sum(seats, pp_book_places(again)), 1, "... and what the old generation holds");
+    table = pp_book_hosts(book);
+    pp_ledger_book(ledger, "test", &larger, 100, &again);
+    ok(again == book && pp_book_hosts(book) != table, "more hosts: another table, but the same book");
     pp_ledger_book(ledger, "another", &larger, 4, &again);
     ok(again != book, "another name, another book");
     end();

@@ -113,10 +113,10 @@ static void check_settled(void)
     }
 }
 
-/* Who waits at the same host is served in the order of asking, unless he wants a fresh one and a used one came. */
+/* Who waits at the same host is served in the order of asking; who wants a fresh one comes first, but takes no used one. */
 static void check_order(const player_t *served)
 {
-    if (served->asker.checkout.reused)
+    if (served->asker.checkout.reused || served->asker.checkout.fresh)
         return;
     for (int i = 0; i < ASKERS; i++)
         hold(!is_waiting(&players[i]) || players[i].host != served->host || players[i].ticket > served->ticket,

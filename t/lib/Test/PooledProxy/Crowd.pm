@@ -12,7 +12,8 @@ use Test::PooledProxy::Util qw(slowness);
 # new(port => PORT, clients => N, request => BYTES or CODE that returns them, each => N requests of each client (0: until stop()),
 # gap => CODE that returns the seconds from an answer to the client's next request (none: at once), cut => CODE that returns the seconds
 # after which a client that has just asked goes away and comes anew (undef: it stays)). The CODEs are given the client's number. The
-# answers must have Content-Length.
+# answers must have Content-Length. on_answer => CODE gets (client's number, status, seconds it took, head) of each.
+# comes_back => 1: who finds its connection closed where the next answer should begin asks again, on a new one, as browsers do.
 sub new {
     my ($class, %args) = @_;
     my $self = bless { each => 1, %args, answered => 0, cuts => 0, statuses => {}, failures => {}, by_fd => {}, later => [], reading => '', writing => '' }, $class;
@@ -25,6 +26,7 @@ sub new {
 sub answered { return $_[0]{answered} }
 sub statuses { return $_[0]{statuses} }
 sub failures { return $_[0]{failures} }
+sub came_back { return $_[0]{came_back} // 0 }
 sub cuts     { return $_[0]{cuts} }
 sub open_now { return scalar keys %{ $_[0]{by_fd} } }
 
@@ -73,6 +75,7 @@ sub connect {
 sub ask {
     my ($self, $one) = @_;
     my $asked = ++$one->{asked};
+    $one->{asked_at} = time;
     $one->{out} = ref $self->{request} ? $self->{request}->($one->{number}) : $self->{request};
     my $cut = $self->{cut} && $self->{cut}->($one->{number});
     $self->later($cut, sub { $self->go_away($one) if $one->{asked} == $asked }) if defined $cut;
@@ -99,6 +102,12 @@ sub drop {
 
 sub fail {
     my ($self, $one, $why) = @_;
+    if ($self->{comes_back} && $one->{had} && !length $one->{in}) {
+        $self->{came_back}++;
+        $self->drop($one);
+        $one->{had} = 0;
+        return $self->connect($one);
+    }
     $self->{failures}{$why}++;
     return $self->drop($one);
 }
@@ -135,6 +144,7 @@ sub take {
     $self->{statuses}{$status}++;
     $one->{had}++;
     $one->{asked}++;
+    $self->{on_answer}->($one->{number}, $status, time - $one->{asked_at}, $head) if $self->{on_answer};
     return $self->drop($one) if !--$one->{left};
     if ($head =~ /^Connection: *close/mi) {
         $self->drop($one);

@@ -36,14 +36,21 @@ sub choose_ports {
 # load(settings): writes the configuration and starts httpd, or reloads it when it runs. Dies when that fails, with what httpd said.
 sub load {
     my ($self, $settings) = @_;
+    $self->begin_load($settings);
+    wait_until(10, sub { $self->is_ready || !is_running($self->{pid}) });
+    die "httpd did not get ready:\n" . $self->output . $self->error_log if !$self->is_ready;
+    return;
+}
+
+# The same, for who has more to do than to wait: is_ready() says when it is done.
+sub begin_load {
+    my ($self, $settings) = @_;
     $self->{generation}++;
     $self->{error_offset}  = -s $self->error_log_path  // 0;
     $self->{access_offset} = -s $self->access_log_path // 0;
     write_file("$self->{dir}/httpd.conf", Test::PooledProxy::Config::text($self, $settings));
     if   ($self->{pid}) { kill USR1 => $self->{pid} }
     else                { $self->start }
-    wait_until(10, sub { $self->is_ready || !is_running($self->{pid}) });
-    die "httpd did not get ready:\n" . $self->output . $self->error_log if !$self->is_ready;
     return;
 }
 
