@@ -21,6 +21,7 @@ subtest 'a record changes: new connections go to the new address, idle ones to t
     $names->resolver->change('app.test' => ['127.0.0.2']);
     my $seconds = $names->seconds_until('127.0.0.2', 5);
     cmp_ok($seconds, '<', 3, 'requests go to the new one within TTL + 1 s');
+    note(sprintf 'after %.2f s of a TTL of 2 s', $seconds);
     my $numbers = $names->numbers;
     cmp_ok($numbers->{conn_closed_address_gone}, '>=', 1, 'the idle connection to the old one is closed');
     is($slow->read_response('GET')->{body}, '127.0.0.1', 'the request in flight is not touched');
