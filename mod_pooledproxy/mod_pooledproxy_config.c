@@ -92,6 +92,11 @@ static const char *set_event_loops(cmd_parms *cmd, void *dir, const char *arg)
     return NULL;
 }
 
+static const char *set_tls(cmd_parms *cmd, void *dir, const char *arg)
+{
+    return pooledproxy_set_tls(cmd, dir, arg, NULL);
+}
+
 #define VHOST RSRC_CONF
 #define VHOST_DIR (RSRC_CONF | ACCESS_CONF)
 
@@ -102,6 +107,10 @@ static const char *set_event_loops(cmd_parms *cmd, void *dir, const char *arg)
 #define INIT_PP_LIMIT INIT_PP_NUMBER
 #define INIT_PP_AGE(directive, row, text) AP_INIT_TAKE12(directive, pooledproxy_set_max_age, row, VHOST, text)
 #define INIT_PP_DNS(directive, row, text) AP_INIT_TAKE_ARGV(directive, pooledproxy_set_dns_ttl, row, VHOST, text)
+#define INIT_TLS_RANGE(directive, row, text) AP_INIT_TAKE12(directive, pooledproxy_set_tls, row, VHOST, text)
+#define INIT_TLS_FLAG(directive, row, text) AP_INIT_TAKE1(directive, set_tls, row, VHOST, text)
+#define INIT_TLS_FILE INIT_TLS_FLAG
+#define INIT_TLS_WORD INIT_TLS_FLAG
 #define SETTING_ROW(member) ((void *)&pooledproxy_setting_rows[PP_SETTING_##member])
 
 const command_rec pooledproxy_commands[] = {
@@ -133,6 +142,10 @@ const command_rec pooledproxy_commands[] = {
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
+#define PP_TLS(member, directive, kind, preset, text) \
+    INIT_TLS_##kind(directive, (void *)&pooledproxy_tls_rows[PP_TLS_ROW_##member], text),
+#include "mod_pooledproxy_tls.def"
+#undef PP_TLS
 #define PP_TIMEOUT(member, key, preset, least, text)
 #define PP_CHOICE(member, directive, preset, words, text) \
     AP_INIT_TAKE1(directive, pooledproxy_set_choice, SETTING_ROW(member), VHOST_DIR, text),

@@ -66,6 +66,17 @@ bool pooledproxy_pool_may_open(const pp_build_t *build, const pp_built_pool_t *p
 /* Fills the servers of each pool's definition. */
 void pooledproxy_servers_find(pp_build_t *build);
 
+/* Makes the context of each pool that has servers with https:// URLs, or may be asked for them at run time. Errors are logged and
+ * counted. */
+void pooledproxy_tls_make(pp_build_t *build);
+
+/* May such servers be asked? Why the setting of row number `row` has no effect in the pool; NULL: it has. */
+bool pooledproxy_pool_has_tls(const pp_build_t *build, const pp_built_pool_t *pool);
+const char *pooledproxy_tls_no_effect(const pp_build_t *build, const pp_built_pool_t *pool, int row);
+
+/* Warns about keys that anybody may read. */
+void pooledproxy_tls_report(const pp_build_t *build);
+
 /* The most connections of a pool over all children. */
 typedef struct pp_most_t {
     apr_int64_t number;

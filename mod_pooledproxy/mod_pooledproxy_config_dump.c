@@ -26,6 +26,11 @@ static void dump_pool_settings(const dump_t *dump, const pp_built_pool_t *pool)
 
         line(dump, row->directive, pooledproxy_pool_text(p, settings, row), pooledproxy_pool_value(settings, row)->where);
     }
+    for (int i = 0; i < PP_TLS_ROWS; i++) {
+        const pp_tls_row_t *row = &pooledproxy_tls_rows[i];
+
+        line(dump, row->directive, pooledproxy_tls_text(settings, row), pooledproxy_tls_value(settings, row)->where);
+    }
     if (!pool->block)
         return;
     line(dump, "PooledProxyBalance", pooledproxy_balance_text(p, settings), settings->balance.where);

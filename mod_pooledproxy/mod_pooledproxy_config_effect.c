@@ -152,6 +152,12 @@ static void survey_pool(survey_t *survey, const pp_built_pool_t *pool)
         if (where)
             note(survey, where, row->directive, why_no_effect(survey->build, pool, i));
     }
+    for (int i = 0; i < PP_TLS_ROWS; i++) {
+        const char *where = pooledproxy_tls_value(&pool->settings, &pooledproxy_tls_rows[i])->where;
+
+        if (where)
+            note(survey, where, pooledproxy_tls_rows[i].directive, pooledproxy_tls_no_effect(survey->build, pool, i));
+    }
 }
 
 /* A server's own limit also lifts PooledProxyHostLimit, where that is smaller or auto. */
@@ -251,9 +257,18 @@ static bool is_inherited(const pp_build_t *build, const server_rec *s, bool by_u
 }
 
 /* Is it set in virtual host s itself? */
-static bool is_own(const pp_build_t *build, const server_rec *s, const pp_pool_value_t *value, const pp_pool_value_t *of_main)
+static bool is_own(const pp_build_t *build, const server_rec *s, const char *where, const char *where_of_main)
 {
-    return value->where && (s == build->main_server || value->where != of_main->where);
+    return where && (s == build->main_server || where != where_of_main);
+}
+
+static void report_unused(const pp_build_t *build, const char *directive, const char *where)
+{
+    pooledproxy_warn(build, where,
+                     apr_pstrcat(build->p, directive,
+                                 " has no effect: no route and no handler leads to a pool that it is "
+                                 "for; write it where they lead to, or remove it",
+                                 NULL));
 }
 
 static void report_unused_settings(const pp_build_t *build, const server_rec *s)
@@ -266,14 +281,17 @@ static void report_unused_settings(const pp_build_t *build, const server_rec *s)
         const pp_pool_row_t *row = &pooledproxy_pool_rows[i];
         const pp_pool_value_t *value = pooledproxy_pool_value(settings, row);
 
-        if (is_own(build, s, value, pooledproxy_pool_value(of_main, row)))
-            pooledproxy_warn(build, value->where,
-                             apr_pstrcat(build->p, row->directive,
-                                         " has no effect: no route and no handler leads to a pool that it is "
-                                         "for; write it where they lead to, or remove it",
-                                         NULL));
+        if (is_own(build, s, value->where, pooledproxy_pool_value(of_main, row)->where))
+            report_unused(build, row->directive, value->where);
     }
-    if (is_own(build, s, &settings->balance, &of_main->balance) && !is_inherited(build, s, true))
+    for (int i = 0; i < PP_TLS_ROWS && !inherited; i++) {
+        const pp_tls_row_t *row = &pooledproxy_tls_rows[i];
+        const pp_tls_value_t *value = pooledproxy_tls_value(settings, row);
+
+        if (is_own(build, s, value->where, pooledproxy_tls_value(of_main, row)->where))
+            report_unused(build, row->directive, value->where);
+    }
+    if (is_own(build, s, settings->balance.where, of_main->balance.where) && !is_inherited(build, s, true))
         pooledproxy_warn(
             build, settings->balance.where,
             "PooledProxyBalance has no effect: it is for a <PooledProxyUpstream>, and none that it is for is in use; write "

@@ -9,6 +9,7 @@
 static void report(const pp_build_t *build)
 {
     pooledproxy_effect_report(build);
+    pooledproxy_tls_report(build);
     pooledproxy_places_report(build);
 }
 
@@ -20,6 +21,9 @@ int pooledproxy_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pt
 
     (void)plog;
     pooledproxy_build(&build, pconf, main_server, conf);
+    build.p = ptemp; /* what is made from here on is for checking only */
+    if (!build.errors)
+        pooledproxy_tls_make(&build);
     if (build.errors)
         return HTTP_INTERNAL_SERVER_ERROR;
     if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST)
@@ -34,6 +38,8 @@ int pooledproxy_config_finish(apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *
 
     (void)ptemp;
     pooledproxy_build(&build, pconf, main_server, conf);
+    if (!build.errors && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG)
+        pooledproxy_tls_make(&build);
     if (build.errors)
         return HTTP_INTERNAL_SERVER_ERROR;
     pooledproxy_main_conf_set(conf);

@@ -14,13 +14,22 @@ typedef struct pp_pool_value_t {
     const char *where; /* FILE:LINE; NULL: the default */
 } pp_pool_value_t;
 
-/* The settings of a pool as far as they are set in one place; the others are PP_UNSET. */
+/* A text and its origin. */
+typedef struct pp_tls_value_t {
+    const char *text;  /* NULL: not set */
+    const char *where; /* FILE:LINE; NULL: the default */
+} pp_tls_value_t;
+
+/* The settings of a pool as far as they are set in one place; the others are PP_UNSET, or NULL. */
 struct pp_pool_settings_t {
 #define PP_POOL(member, directive, kind, least, most, preset, text) pp_pool_value_t member;
 #define PP_POOL_PART(member, preset) pp_pool_value_t member;
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
+#define PP_TLS(member, directive, kind, preset, text) pp_tls_value_t member;
+#include "mod_pooledproxy_tls.def"
+#undef PP_TLS
     pp_pool_value_t balance; /* pp_balance_kind_t */
     const ap_expr_info_t *hash_expr;
     const char *hash_text; /* as it was written */
@@ -77,6 +86,22 @@ enum {
 };
 extern const pp_pool_row_t pooledproxy_pool_rows[PP_POOL_ROWS];
 
+/* One directive of TLS to the servers of a pool; cmd->info of its handler. */
+typedef struct pp_tls_row_t {
+    const char *directive;
+    enum { PP_TLS_FLAG, PP_TLS_FILE, PP_TLS_WORD, PP_TLS_RANGE } kind;
+    size_t offset; /* of its pp_tls_value_t in pp_pool_settings_t */
+    const char *preset;
+} pp_tls_row_t;
+
+enum {
+#define PP_TLS(member, directive, kind, preset, text) PP_TLS_ROW_##member,
+#include "mod_pooledproxy_tls.def"
+#undef PP_TLS
+    PP_TLS_ROWS
+};
+extern const pp_tls_row_t pooledproxy_tls_rows[PP_TLS_ROWS];
+
 /* One setting of requests; that of a directive is cmd->info of its handler. */
 typedef struct pp_setting_row_t {
     const char *directive;    /* NULL: a key of PooledProxyTimeout */
@@ -107,7 +132,14 @@ const char *pooledproxy_dns_text(apr_pool_t *p, const struct pp_pool_settings_t 
 const char *pooledproxy_balance_text(apr_pool_t *p, const struct pp_pool_settings_t *settings);
 const pp_pool_value_t *pooledproxy_pool_value(const struct pp_pool_settings_t *settings, const pp_pool_row_t *row);
 
+const pp_tls_value_t *pooledproxy_tls_value(const struct pp_pool_settings_t *settings, const pp_tls_row_t *row);
+const char *pooledproxy_tls_text(const struct pp_pool_settings_t *settings, const pp_tls_row_t *row); /* "-": none */
+
+/* The settings that a directive is about: those of the <PooledProxyUpstream> it stands in, else the virtual host's. */
+struct pp_pool_settings_t *pooledproxy_pool_settings_of(cmd_parms *cmd);
+
 /* Handlers of directives. */
+const char *pooledproxy_set_tls(cmd_parms *cmd, void *dir, const char *arg, const char *second);
 const char *pooledproxy_set_pool(cmd_parms *cmd, void *dir, const char *arg);
 const char *pooledproxy_set_max_age(cmd_parms *cmd, void *dir, const char *arg, const char *jitter);
 const char *pooledproxy_set_dns_ttl(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
@@ -124,13 +156,11 @@ const char *pooledproxy_open_upstream(cmd_parms *cmd, void *dir, const char *arg
 const char *pooledproxy_add_server(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
 const char *pooledproxy_set_balance(cmd_parms *cmd, void *dir, const char *arg);
 
-/* The settings that a directive is about: those of the <PooledProxyUpstream> it stands in, else the virtual host's. */
-struct pp_pool_settings_t *pooledproxy_pool_settings_of(const cmd_parms *cmd);
-
 /* The settings of pools: layers and what comes out. */
 void pooledproxy_pool_unset(struct pp_pool_settings_t *settings);
 void pooledproxy_pool_preset(struct pp_pool_settings_t *settings);
 void pooledproxy_pool_overlay(struct pp_pool_settings_t *base, const struct pp_pool_settings_t *over);
+void pooledproxy_tls_overlay(struct pp_pool_settings_t *base, const struct pp_pool_settings_t *over); /* part of pool_overlay */
 void pooledproxy_pool_policy(const struct pp_pool_settings_t *settings, pp_pool_policy_t *policy);
 
 #endif

@@ -24,26 +24,24 @@ static const pp_pool_value_t unset = {PP_UNSET, NULL};
 
 void pooledproxy_pool_unset(struct pp_pool_settings_t *settings)
 {
+    memset(settings, 0, sizeof(*settings));
 #define PP_POOL(member, directive, kind, least, most, preset, text) settings->member = unset;
 #define PP_POOL_PART(member, preset) settings->member = unset;
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
     settings->balance = unset;
-    settings->hash_expr = NULL;
-    settings->hash_text = NULL;
 }
 
 void pooledproxy_pool_preset(struct pp_pool_settings_t *settings)
 {
+    memset(settings, 0, sizeof(*settings));
 #define PP_POOL(member, directive, kind, least, most, preset, text) settings->member = (pp_pool_value_t){preset, NULL};
 #define PP_POOL_PART(member, preset) settings->member = (pp_pool_value_t){preset, NULL};
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
     settings->balance = (pp_pool_value_t){PP_BALANCE_ROUNDROBIN, NULL};
-    settings->hash_expr = NULL;
-    settings->hash_text = NULL;
 }
 
 #define OVERLAY(member)                 \
@@ -57,6 +55,7 @@ void pooledproxy_pool_overlay(struct pp_pool_settings_t *base, const struct pp_p
 #include "mod_pooledproxy_pool.def"
 #undef PP_POOL
 #undef PP_POOL_PART
+    pooledproxy_tls_overlay(base, over);
     if (over->balance.value != PP_UNSET) {
         base->balance = over->balance;
         base->hash_expr = over->hash_expr;
@@ -83,7 +82,7 @@ const pp_pool_value_t *pooledproxy_pool_value(const struct pp_pool_settings_t *s
 
 /* ---- reading ---- */
 
-struct pp_pool_settings_t *pooledproxy_pool_settings_of(const cmd_parms *cmd)
+struct pp_pool_settings_t *pooledproxy_pool_settings_of(cmd_parms *cmd)
 {
     const pp_server_conf_t *conf = pooledproxy_server_conf(cmd->server);
 

@@ -19,7 +19,9 @@ static const char *inside_directive(size_t i)
 
     if (i < others)
         return other_directives[i];
-    return i - others < PP_POOL_ROWS ? pooledproxy_pool_rows[i - others].directive : NULL;
+    if (i - others < PP_POOL_ROWS)
+        return pooledproxy_pool_rows[i - others].directive;
+    return i - others - PP_POOL_ROWS < PP_TLS_ROWS ? pooledproxy_tls_rows[i - others - PP_POOL_ROWS].directive : NULL;
 }
 
 static bool may_be_inside(const char *name)

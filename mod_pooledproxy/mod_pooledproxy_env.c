@@ -28,8 +28,8 @@ static void add_time(request_rec *r, const char *name, pp_time_t microseconds)
 /* The names have the same first letters, which makes setting one after the other slow: they are added, when none is there yet. */
 static void remove_old(apr_table_t *env)
 {
-    static const char *const names[] = {"UPSTREAM", "SERVER", "REUSED",    "REASON",       "PROTOCOL", "ATTEMPTS",
-                                        "T_POOL",   "T_DNS",  "T_CONNECT", "T_FIRST_BYTE", "T_TOTAL"};
+    static const char *const names[] = {"UPSTREAM", "SERVER", "REUSED",    "REASON", "PROTOCOL",     "ATTEMPTS",
+                                        "T_POOL",   "T_DNS",  "T_CONNECT", "T_TLS",  "T_FIRST_BYTE", "T_TOTAL"};
     char name[32] = "POOLEDPROXY_";
 
     if (!apr_table_get(env, "POOLEDPROXY_UPSTREAM"))
@@ -67,6 +67,7 @@ void pooledproxy_env_set(request_rec *r, const pp_match_t *match, const pp_call_
     add_time(r, "POOLEDPROXY_T_POOL", call->t_pool);
     add_time(r, "POOLEDPROXY_T_DNS", call->t_dns);
     add_time(r, "POOLEDPROXY_T_CONNECT", call->t_connect);
+    add_time(r, "POOLEDPROXY_T_TLS", call->t_tls);
     add_time(r, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
     add_time(r, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
 }

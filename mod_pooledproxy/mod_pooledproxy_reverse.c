@@ -28,7 +28,9 @@ void pooledproxy_reverse_init(pp_reverse_t *reverse, request_rec *r, const pp_ma
     if (!server)
         return;
     reverse->authority = server->authority;
-    reverse->port = server->port;
+    reverse->scheme = server->is_tls ? "https:" : "http:";
+    if (server->port == pp_server_default_port(server))
+        reverse->port = server->is_tls ? ":443" : ":80";
     if (match->upstream->name && *server->path)
         reverse->back = apr_pstrcat(r->pool, server->path, url_path, NULL);
 }
@@ -48,7 +50,7 @@ static const char *after_authority(const pp_reverse_t *reverse, const char *at)
 
     if (!own || len < own || strncasecmp(at, reverse->authority, own) != 0)
         return NULL;
-    if (len == own || (reverse->port == DEFAULT_HTTP_PORT && len == own + 3 && strncmp(at + own, ":80", 3) == 0))
+    if (len == own || (reverse->port && len == own + strlen(reverse->port) && strncmp(at + own, reverse->port, len - own) == 0))
         return at + len;
     return NULL;
 }
@@ -72,9 +74,10 @@ static const char *reverse_absolute(const pp_reverse_t *reverse, const char *url
 const char *pooledproxy_reverse_url(const pp_reverse_t *reverse, const char *url)
 {
     const char *path = NULL;
+    size_t scheme = reverse->scheme ? strlen(reverse->scheme) : 0;
 
-    if (strncasecmp(url, "http://", 7) == 0)
-        path = after_authority(reverse, url + 7);
+    if (scheme && strncasecmp(url, reverse->scheme, scheme) == 0 && strncmp(url + scheme, "//", 2) == 0)
+        path = after_authority(reverse, url + scheme + 2);
     else if (strncmp(url, "//", 2) == 0)
         path = after_authority(reverse, url + 2);
     else if (*url == '/' && strcmp(reverse->front, reverse->back) != 0 && is_under(url, reverse->back)) {

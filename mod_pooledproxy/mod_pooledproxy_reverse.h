@@ -11,8 +11,9 @@ typedef struct pp_reverse_t {
     request_rec *r;
     const pp_match_t *match;
     const char *authority; /* of the server that answered; NULL: not known, only URLs without a host are changed */
-    int port;
-    const char *front; /* path prefixes without the slash at the end */
+    const char *scheme;    /* "http:" or "https:" */
+    const char *port;      /* the one that may be left out, with its colon, when it is the server's; else NULL */
+    const char *front;     /* path prefixes without the slash at the end */
     const char *back;
 } pp_reverse_t;
 

@@ -97,6 +97,10 @@ static bool may_try_other(const pp_call_t *call, pp_err_t err)
     case PP_ERR_connect_refused:
     case PP_ERR_connect_failed:
     case PP_ERR_connect_timeout:
+    case PP_ERR_tls_verify:
+    case PP_ERR_tls_expired:
+    case PP_ERR_tls_alpn:
+    case PP_ERR_tls_handshake:
     case PP_ERR_dns_failed:
     case PP_ERR_dns_timeout:
         return call->upstream->nservers > 1 && call->attempts < 2;
@@ -157,6 +161,8 @@ static void on_exchange_end(pp_exchange_t *x, const pp_exchange_end_t *end)
     pp_call_t *call = CALL_OF(x, exchange);
 
     note_first_byte(call);
+    if (pp_conn_failure(call->conn) != PP_OK)
+        pp_log(PP_LOG_WARNING, "%s: TLS: %s", call->server->key, pp_conn_trouble(call->conn));
     observe(call, end->err);
     connection_return(call, end);
     if (may_replay_stale(call, end->err)) {
@@ -221,11 +227,13 @@ static void attempt_note(pp_call_t *call)
 {
     call->reused = call->checkout.reused;
     call->why_new = call->reused ? NULL : call->checkout.why_new;
-    call->t_pool = pp_loop_now(call->shard->loop) - call->checkout_at - call->checkout.dns_time - call->checkout.connect_time;
+    call->t_pool = pp_loop_now(call->shard->loop) - call->checkout_at - call->checkout.dns_time - call->checkout.connect_time -
+                   call->checkout.tls_time;
     if (call->t_pool < 0)
         call->t_pool = 0;
     call->t_dns = call->checkout.dns_time;
     call->t_connect = call->checkout.connect_time;
+    call->t_tls = call->server->is_tls ? call->checkout.tls_time : -1;
 }
 
 static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
@@ -270,7 +278,7 @@ static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t er
 static void checkout_begin(pp_call_t *call)
 {
     const pp_server_t *server = call->server;
-    pp_target_t target = pp_server_target(server);
+    pp_target_t target = pp_server_target(server, call->upstream->pool);
     pp_conn_t *conn;
     pp_err_t err;
     apr_status_t status;
@@ -281,6 +289,11 @@ static void checkout_begin(pp_call_t *call)
     call->checkout.connect_timeout = call->timeouts.connect;
     call->checkout.fresh = call->replayed;
     call->checkout.retry_after = call->retry_after = 0;
+    if (server->is_tls && !target.tls) { /* named at run time, where the configuration let nobody expect it */
+        pp_log(PP_LOG_ERR, "%s: TLS was not prepared for the pool %s", server->key, call->upstream->pool->name);
+        checkout_failed(call, PP_ERR_internal);
+        return;
+    }
     status = pp_pool_checkout(pool_of(call), &target, &call->checkout, &conn, &err);
     if (status == APR_SUCCESS)
         exchange_begin(call, conn);
@@ -336,7 +349,7 @@ static void on_total_timer(pp_timer_t *timer)
 void pp_call_start(pp_call_t *call)
 {
     call->began = pp_loop_now(call->shard->loop);
-    call->t_pool = call->t_dns = call->t_connect = call->t_first_byte = -1;
+    call->t_pool = call->t_dns = call->t_connect = call->t_tls = call->t_first_byte = -1;
     call->total.on_timer = on_total_timer;
     call->body.limit = call->idempotent ? (size_t)call->request_buffer : 0;
     if (call->timeouts.total)

@@ -44,10 +44,11 @@ struct pp_call_t {
     const pp_server_t *server; /* the last one tried, or NULL */
     pp_err_t err;
     int attempts;
-    bool reused;                                             /* the last attempt's connection had served before */
-    const char *why_new;                                     /* when not */
-    int retry_after;                                         /* seconds after which there may be room in the pool; 0: not known */
-    pp_time_t began, t_pool, t_dns, t_connect, t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
+    bool reused;         /* the last attempt's connection had served before */
+    const char *why_new; /* when not */
+    int retry_after;     /* seconds after which there may be room in the pool; 0: not known */
+    pp_time_t began, t_pool, t_dns, t_connect, t_tls,
+        t_first_byte; /* a moment; the others durations in microseconds; -1: not reached */
 
     /* The call's own. */
     pp_checkout_t checkout;

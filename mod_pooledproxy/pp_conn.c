@@ -11,10 +11,26 @@
 
 #define CONN_OF(member_ptr, member) ((pp_conn_t *)((char *)(member_ptr)-offsetof(pp_conn_t, member)))
 
+/* With TLS reading may have waited for room to write: that is none of the holder's. */
+static apr_int16_t events_for_holder(pp_conn_t *conn, apr_int16_t events)
+{
+    if (!(events & APR_POLLOUT) || !(conn->wanted & APR_POLLIN))
+        return events;
+    if (pp_tls_awaits_room(conn->tls))
+        events |= APR_POLLIN;
+    return conn->wanted & APR_POLLOUT ? events : events & ~APR_POLLOUT;
+}
+
 static void on_conn_io(pp_io_t *io, apr_int16_t events)
 {
     pp_conn_t *conn = CONN_OF(io, io);
-    conn->on_event(conn, events);
+
+    if (conn->tls)
+        events = events_for_holder(conn, events);
+    if (events)
+        conn->on_event(conn, events);
+    else
+        pp_conn_want(conn, conn->wanted);
 }
 
 static void on_conn_timer(pp_timer_t *timer)
@@ -122,6 +138,7 @@ bool pp_conn_leads_to(const pp_conn_t *conn, const pp_addr_t *addrs, int n)
 
     return getpeername(conn->fd, &peer.u.sa, &peer.len) == 0 && pp_addr_is_among(&peer, addrs, n);
 }
+/* ---- bytes ---- */
 
 static apr_status_t receive(const pp_conn_t *conn, char *buf, size_t *len, int flags)
 {
@@ -138,20 +155,7 @@ static apr_status_t receive(const pp_conn_t *conn, char *buf, size_t *len, int f
     return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : APR_FROM_OS_ERROR(errno);
 }
 
-apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
-{
-    return receive(conn, buf, len, 0);
-}
-
-apr_status_t pp_conn_peek(const pp_conn_t *conn)
-{
-    char byte;
-    size_t len = sizeof(byte);
-
-    return receive(conn, &byte, &len, MSG_PEEK | MSG_DONTWAIT);
-}
-
-apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)
+static apr_status_t send_vector(const pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)vec, .msg_iovlen = (size_t)nvec};
     ssize_t n;
@@ -165,13 +169,115 @@ apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, 
     return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : APR_FROM_OS_ERROR(errno);
 }
 
+/* ---- TLS ---- */
+
+static apr_status_t on_wire_receive(void *self, char *buf, size_t *len)
+{
+    return receive(self, buf, len, 0);
+}
+
+static apr_status_t on_wire_send(void *self, const char *buf, size_t *len)
+{
+    struct iovec vec = {(void *)buf, *len};
+
+    return send_vector(self, &vec, 1, len);
+}
+
+/* What TLS holds the socket does not tell of: the holder is told in the next round. */
+static void on_more(pp_task_t *task)
+{
+    pp_conn_t *conn = CONN_OF(task, more_task);
+
+    conn->more_posted = false;
+    if (conn->tls && (conn->wanted & APR_POLLIN) && pp_tls_has_more(conn->tls))
+        conn->on_event(conn, APR_POLLIN);
+}
+
+static void tell_more(pp_conn_t *conn)
+{
+    if (conn->more_posted || !(conn->wanted & APR_POLLIN) || !pp_tls_has_more(conn->tls))
+        return;
+    conn->more_posted = true;
+    conn->more_task.run = on_more;
+    pp_loop_post(conn->loop, &conn->more_task);
+}
+
+pp_err_t pp_conn_secure(pp_conn_t *conn, const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions)
+{
+    static const pp_tls_wire_t wire = {on_wire_receive, on_wire_send};
+
+    conn->tls = pp_tls_open(tls, host, sessions, &wire, conn);
+    return conn->tls ? PP_OK : PP_ERR_internal;
+}
+
+apr_status_t pp_conn_handshake(pp_conn_t *conn, pp_err_t *err)
+{
+    apr_status_t status = pp_tls_handshake(conn->tls, err);
+
+    if (status == APR_EAGAIN)
+        pp_io_set(conn->loop, &conn->io, conn->fd, pp_tls_awaits_room(conn->tls) ? APR_POLLOUT : APR_POLLIN,
+                  pp_loop_pool(conn->loop));
+    return status;
+}
+
+bool pp_conn_is_resumed(const pp_conn_t *conn)
+{
+    return conn->tls && pp_tls_is_resumed(conn->tls);
+}
+
+pp_err_t pp_conn_failure(const pp_conn_t *conn)
+{
+    return conn->tls ? pp_tls_failure(conn->tls) : PP_OK;
+}
+
+const char *pp_conn_trouble(const pp_conn_t *conn)
+{
+    return conn->tls ? pp_tls_trouble(conn->tls) : "";
+}
+
+/* ---- both ---- */
+
+apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len)
+{
+    apr_status_t status;
+
+    if (!conn->tls)
+        return receive(conn, buf, len, 0);
+    status = pp_tls_read(conn->tls, buf, len);
+    if (pp_tls_awaits_room(conn->tls))
+        pp_conn_want(conn, conn->wanted);
+    tell_more(conn);
+    return status;
+}
+
+apr_status_t pp_conn_peek(pp_conn_t *conn)
+{
+    char byte;
+    size_t len = sizeof(byte);
+
+    return conn->tls ? pp_tls_peek(conn->tls) : receive(conn, &byte, &len, MSG_PEEK | MSG_DONTWAIT);
+}
+
+apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written)
+{
+    return conn->tls ? pp_tls_writev(conn->tls, vec, nvec, written) : send_vector(conn, vec, nvec, written);
+}
+
 void pp_conn_shutdown_write(pp_conn_t *conn)
 {
+    if (conn->tls)
+        pp_tls_bye(conn->tls);
     shutdown(conn->fd, SHUT_WR);
 }
 
 void pp_conn_want(pp_conn_t *conn, apr_int16_t events)
 {
+    conn->wanted = events;
+    if (conn->tls) {
+        tell_more(conn);
+        if ((events & APR_POLLIN) && pp_tls_awaits_room(conn->tls))
+            events |= APR_POLLOUT;
+    }
     pp_io_set(conn->loop, &conn->io, conn->fd, events, pp_loop_pool(conn->loop));
 }
 
@@ -191,6 +297,8 @@ void pp_conn_close(pp_conn_t **connp)
     pp_io_unwatch(conn->loop, &conn->io);
     pp_timer_remove(conn->loop, &conn->timer);
     pp_timer_remove(conn->loop, &conn->idle_timer);
+    if (conn->tls)
+        pp_tls_close(&conn->tls);
     close(conn->fd);
     conn->fd = -1;
     conn->spare_task.run = on_spare;

@@ -1,4 +1,5 @@
-/* pp_conn: one upstream connection: a non-blocking stream socket on a loop. Knows nothing of pools or HTTP.
+/* pp_conn: one upstream connection: a non-blocking stream socket on a loop, in clear or with TLS, which makes no difference once the
+ * handshake is done. Knows nothing of pools or HTTP.
  *
  * Ownership: whoever has opened it, until pp_conn_close(); its memory is used again, but not before the loop's round has ended.
  * Threads: the loop's thread only.
@@ -12,6 +13,7 @@
 #include "pp_addr.h"
 #include "pp_err.h"
 #include "pp_loop.h"
+#include "pp_tls.h"
 
 typedef struct pp_conn_t pp_conn_t;
 struct pp_conn_t {
@@ -42,6 +44,10 @@ struct pp_conn_t {
     pp_timer_t timer;
     pp_task_t spare_task;
     pp_conn_t *next_spare;
+    pp_tls_conn_t *tls; /* NULL: in clear */
+    apr_int16_t wanted; /* with TLS: the events the holder wants */
+    pp_task_t more_task;
+    bool more_posted;
 };
 
 /* Begins to connect. The holder gets APR_POLLOUT when it is done, then asks pp_conn_established(). */
@@ -53,17 +59,33 @@ pp_err_t pp_conn_established(pp_conn_t *conn);
 /* Is its peer's address among these? */
 bool pp_conn_leads_to(const pp_conn_t *conn, const pp_addr_t *addrs, int n);
 
-/* One read(2) of at most *len bytes. APR_SUCCESS: *len > 0; APR_EAGAIN; APR_EOF; other: the connection is broken. */
+/* From now on it speaks TLS with `host`; for `sessions` see pp_tls_open(). internal: it can't. */
+pp_err_t pp_conn_secure(pp_conn_t *conn, const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions);
+
+/* One step of the handshake. APR_SUCCESS: it is done. APR_EAGAIN: the holder gets an event when it can go on. APR_EGENERAL: *err says why
+ * not, pp_conn_trouble() in words. */
+apr_status_t pp_conn_handshake(pp_conn_t *conn, pp_err_t *err);
+
+/* Was a TLS session resumed? */
+bool pp_conn_is_resumed(const pp_conn_t *conn);
+
+/* What of TLS has broken it; PP_OK: nothing of that. And in words. */
+pp_err_t pp_conn_failure(const pp_conn_t *conn);
+const char *pp_conn_trouble(const pp_conn_t *conn);
+
+/* One read of at most *len bytes: when there are fewer, there are no more for now. APR_SUCCESS: *len > 0; APR_EAGAIN; APR_EOF;
+ * PP_TLS_CUT: the peer has closed without saying so, which anybody could have done; other: the connection is broken. */
 apr_status_t pp_conn_read(pp_conn_t *conn, char *buf, size_t *len);
 
-/* What the peer of a connection that lay idle has done meanwhile, by one recv(2) that takes nothing. APR_EAGAIN: nothing; APR_SUCCESS:
- * it has sent something; other: it has closed. */
-apr_status_t pp_conn_peek(const pp_conn_t *conn);
+/* What the peer of a connection that lay idle has done meanwhile; takes nothing. APR_EAGAIN: nothing; APR_SUCCESS: it has sent something;
+ * other: it has closed. */
+apr_status_t pp_conn_peek(pp_conn_t *conn);
 
-/* One writev(2); *written bytes are gone. APR_SUCCESS (maybe not all), APR_EAGAIN (none), other: broken. */
+/* One writev(2), or one TLS record; *written bytes are gone. APR_SUCCESS (maybe not all), APR_EAGAIN (none; what is written next begins
+ * with the same bytes), other: broken. */
 apr_status_t pp_conn_writev(pp_conn_t *conn, const struct iovec *vec, int nvec, size_t *written);
 
-/* No more will be written (FIN). */
+/* No more will be written (close_notify, FIN). */
 void pp_conn_shutdown_write(pp_conn_t *conn);
 
 /* Which events the holder wants: APR_POLLIN | APR_POLLOUT (errors and hang-up come with them), or 0: none at all. */

@@ -76,6 +76,9 @@ static pp_err_t error_of_close(const pp_exchange_t *x, bool orderly)
         return PP_ERR_closed_in_head;
     if (x->reused)
         return PP_ERR_stale;
+    if (pp_conn_failure(x->conn) ==
+        PP_ERR_tls_alert) /* with TLS 1.3 a server may refuse the client's certificate as late as this */
+        return PP_ERR_tls_alert;
     return pp_exchange_is_sent(x) ? PP_ERR_closed_no_answer : PP_ERR_reset_on_send;
 }
 

@@ -66,6 +66,8 @@ static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
     host->target.port = target->port;
     host->target.unix_path = target->unix_path ? apr_pstrdup(memory, target->unix_path) : NULL;
     host->target.limit = target->limit;
+    host->target.tls = target->tls;
+    host->sessions = target->tls ? pp_tls_sessions_create(memory) : NULL;
     host->shared = accounts.shared;
     host->place.account = accounts.places;
     host->handshake.account = accounts.handshakes;

@@ -178,7 +178,7 @@ static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
     (void)events;
     if (status == APR_EAGAIN)
         return;
-    if (status == APR_EOF)
+    if (status == APR_EOF || status == PP_TLS_CUT)
         pp_idle_learn(conn, pp_loop_now(conn->loop) - conn->idle_since);
     pp_conn_destroy(conn, status == APR_SUCCESS ? PP_CLOSE_unexpected_data : PP_CLOSE_peer_closed);
     pp_pool_dispatch(pool);

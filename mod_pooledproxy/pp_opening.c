@@ -1,4 +1,4 @@
-/* pp_opening: opens one connection for a host: its name, then its addresses (pp_race), within one time-out. What a
+/* pp_opening: opens one connection for a host: its name, then its addresses (pp_race), TLS, within one time-out. What a
  * request waits for it is not decided here: it may outlive the waiter it was started for, and each waiter has its own time.
  *
  * Ownership: an opening frees itself after it has told the pool the outcome.
@@ -16,7 +16,8 @@ typedef struct pp_opening_t {
     pp_task_t task;
     pp_timer_t timer;
     pp_race_t race;
-    pp_time_t timeout, began, resolved;
+    pp_conn_t *conn; /* that has won it, while it speaks TLS */
+    pp_time_t timeout, began, resolved, connected;
     bool resolving;
 } pp_opening_t;
 
@@ -45,15 +46,87 @@ static void opening_fail(pp_opening_t *opening, pp_err_t err)
     pp_pool_open_failed(host, err);
 }
 
+static void opening_done(pp_opening_t *opening)
+{
+    pp_host_t *host = opening->host;
+    pp_conn_t *conn = opening->conn;
+    pp_open_times_t times = {opening->resolved - opening->began, opening->connected - opening->resolved,
+                             host->target.tls ? pp_clock_now() - opening->connected : 0};
+
+    pp_conn_alarm(conn, 0);
+    opening_end(opening);
+    pp_pool_opened(host, conn, &times);
+}
+
+/* ---- TLS ---- */
+
+/* Here it could not be done: the next address. */
+static void opening_miss(pp_opening_t *opening, pp_err_t err)
+{
+    pp_conn_close(&opening->conn);
+    pp_race_resume(&opening->race, err);
+}
+
+static void note_handshake_failed(const pp_opening_t *opening, pp_err_t err)
+{
+    const pp_host_t *host = opening->host;
+
+    pp_stat_add(&host->pool->stats->handshakes_failed, 1);
+    pp_log(PP_LOG_WARNING, "pool %s %s: TLS: %s: %s", host->pool->name, host->target.key, pp_err_row(err)->text,
+           pp_conn_trouble(opening->conn));
+}
+
+static void on_handshake_event(pp_conn_t *conn, apr_int16_t events)
+{
+    pp_opening_t *opening = conn->holder;
+    pp_err_t err = PP_OK;
+    apr_status_t status = pp_conn_handshake(conn, &err);
+
+    (void)events;
+    if (status == APR_EAGAIN)
+        return;
+    if (status == APR_SUCCESS) {
+        opening_done(opening);
+        return;
+    }
+    note_handshake_failed(opening, err);
+    opening_miss(opening, err);
+}
+
+/* This address has had its share of the time. */
+static void on_handshake_timer(pp_conn_t *conn)
+{
+    opening_miss(conn->holder, PP_ERR_connect_timeout);
+}
+
+static void opening_secure(pp_opening_t *opening)
+{
+    const pp_host_t *host = opening->host;
+    pp_err_t err = pp_conn_secure(opening->conn, host->target.tls, host->target.host, host->sessions);
+
+    if (err != PP_OK) {
+        opening_miss(opening, err);
+        return;
+    }
+    opening->conn->on_event = on_handshake_event;
+    opening->conn->on_timer = on_handshake_timer;
+    pp_conn_alarm(opening->conn, opening->race.give_up_at);
+    on_handshake_event(opening->conn, 0);
+}
+
+/* ---- TCP ---- */
+
 static void on_won(pp_race_t *race, pp_conn_t *conn)
 {
     pp_opening_t *opening = OPENING_OF(race, race);
-    pp_host_t *host = opening->host;
-    pp_time_t dns_time = opening->resolved - opening->began;
-    pp_time_t connect_time = pp_clock_now() - opening->resolved;
 
-    opening_end(opening);
-    pp_pool_opened(host, conn, dns_time, connect_time);
+    opening->conn = conn;
+    opening->conn->holder = opening;
+    opening->connected = pp_clock_now();
+    if (opening->host->target.tls)
+        opening_secure(opening);
+    else
+        opening_done(opening);
 }
 
 static void on_lost(pp_race_t *race, pp_err_t err)
@@ -93,6 +166,8 @@ static void on_opening_timer(pp_timer_t *timer)
     pp_opening_t *opening = OPENING_OF(timer, timer);
     pp_host_t *host = opening->host;
 
+    if (opening->conn)
+        pp_conn_close(&opening->conn);
     pp_race_stop(&opening->race);
     opening_end(opening);
     pp_pool_open_expired(host);

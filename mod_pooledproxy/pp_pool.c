@@ -73,7 +73,7 @@ static void conn_give(pp_conn_t *conn, pp_checkout_t *checkout, bool reused)
 }
 
 /* Gives `conn`, busy already, to the first waiter of its host. */
-static bool conn_to_waiter(pp_conn_t *conn, bool reused, pp_time_t dns_time, pp_time_t connect_time)
+static bool conn_to_waiter(pp_conn_t *conn, bool reused, const pp_open_times_t *times)
 {
     pp_host_t *host = conn->host;
     pp_checkout_t *w = reused ? pp_waiter_for_reused(host) : pp_waiter_first(host, STAGE_SERVED);
@@ -85,8 +85,9 @@ static bool conn_to_waiter(pp_conn_t *conn, bool reused, pp_time_t dns_time, pp_
     pp_waiter_remove(w);
     conn_give(conn, w, reused);
     conn->idle_for = 0;
-    w->dns_time = dns_time;
-    w->connect_time = connect_time;
+    w->dns_time = times->dns;
+    w->connect_time = times->connect;
+    w->tls_time = times->tls;
     pp_pool_waiter_left(host);
     w->on_conn(w, conn, PP_OK);
     return true;
@@ -112,7 +113,7 @@ static pp_time_t retire_time(const pp_conn_t *conn)
     return conn->opened_at + policy->max_age - policy->max_age * policy->max_age_jitter / 100 * chance / UINT16_MAX;
 }
 
-void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_time_t connect_time)
+void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, const pp_open_times_t *times)
 {
     pp_pool_t *pool = host->pool;
 
@@ -121,10 +122,12 @@ void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_tim
     conn->keep_requests = -1;
     conn->retire_at = retire_time(conn);
     pp_stat_add(&pool->stats->conn_opened, 1);
+    if (host->target.tls)
+        pp_stat_add(pp_conn_is_resumed(conn) ? &pool->stats->handshakes_resumed : &pool->stats->handshakes_full, 1);
     pp_conn_state(conn, CONN_BUSY, "connected");
     pp_handshake_return(host);
     pp_warm_outcome(host, true);
-    if (!conn_to_waiter(conn, false, dns_time, connect_time))
+    if (!conn_to_waiter(conn, false, times))
         pp_pool_checkin(pool, &conn);
 }
 
@@ -210,7 +213,7 @@ apr_status_t pp_pool_checkout(pp_pool_t *pool, const pp_target_t *target, pp_che
         pp_stat_add(&pool->stats->requests, 1);
     checkout->pool = pool;
     checkout->host = host;
-    checkout->dns_time = checkout->connect_time = 0;
+    checkout->dns_time = checkout->connect_time = checkout->tls_time = 0;
     checkout->retry_after = 0;
     *conn = checkout->fresh ? NULL : pp_idle_take(host);
     if (*conn) {
@@ -277,13 +280,14 @@ static int reason_not_to_be_idle(pp_pool_t *pool, const pp_conn_t *conn)
 void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
 {
     pp_conn_t *conn = *connp;
+    static const pp_open_times_t none = {0};
     int reason = reason_not_to_keep(pool, conn);
 
     assert(conn->state == CONN_BUSY);
     *connp = NULL;
     pp_conn_alarm(conn, 0);
     pp_idle_served(conn);
-    if (reason < 0 && conn_to_waiter(conn, true, 0, 0))
+    if (reason < 0 && conn_to_waiter(conn, true, &none))
         return;
     if (reason < 0)
         reason = reason_not_to_be_idle(pool, conn);

@@ -24,6 +24,7 @@ typedef struct pp_target_t {
     int port;              /* 0: host is a service (SRV records) */
     const char *unix_path; /* NULL: TCP */
     int limit;             /* most connections; 0: the policy's host_limit */
+    const pp_tls_t *tls;   /* NULL: in clear */
 } pp_target_t;
 
 typedef struct pp_checkout_t pp_checkout_t;
@@ -39,7 +40,8 @@ struct pp_checkout_t {
     const char *why_new; /* when not reused: "no_idle", "keepalive_off", "fresh" */
     pp_time_t dns_time;  /* microseconds the connection's name lookup and connecting took; 0 when reused */
     pp_time_t connect_time;
-    int retry_after; /* seconds after which there may be room, with pool_full and pool_timeout; else 0 */
+    pp_time_t tls_time; /* the handshake */
+    int retry_after;    /* seconds after which there may be room, with pool_full and pool_timeout; else 0 */
 
     /* The pool's. */
     APR_RING_ENTRY(pp_checkout_t) link;

@@ -50,6 +50,7 @@ struct pp_host_t {
     pp_target_t target; /* strings in `memory` */
     apr_pool_t *memory;
     pp_host_shared_t *shared;
+    pp_tls_sessions_t *sessions;                   /* to be resumed by its next connections */
     APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
     int nidle, nbusy, nconnecting, nclosing;
     int nplaces; /* permits it has: one for each connection, each waiter in STAGE_PLACED, each attempt in nracing */
@@ -143,6 +144,8 @@ struct pp_race_t {
     void (*on_won)(pp_race_t *race, pp_conn_t *conn); /* exactly one of these; the race is over then */
     void (*on_lost)(pp_race_t *race, pp_err_t err);   /* of the last address that failed; also from inside pp_race_start() */
 
+    pp_time_t give_up_at; /* the moment until which the winner's address may take for more than that (TLS); 0: to the end */
+
     /* its own */
     pp_attempt_t attempts[PP_RACE_MOST];
     bool failed[PP_RACE_ADDRS];
@@ -233,7 +236,12 @@ void pp_conn_destroy(pp_conn_t *conn, pp_close_t reason);
 /* Begins one more connection, for which there are a place and a handshake's permit. */
 void pp_pool_open(pp_host_t *host, pp_time_t timeout);
 
-void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, pp_time_t dns_time, pp_time_t connect_time);
+/* What the parts of an opening took, in microseconds. */
+typedef struct pp_open_times_t {
+    pp_time_t dns, connect, tls;
+} pp_open_times_t;
+
+void pp_pool_opened(pp_host_t *host, pp_conn_t *conn, const pp_open_times_t *times);
 void pp_pool_open_failed(pp_host_t *host, pp_err_t err);
 
 /* The time of an opening is over, which fails nobody: each waiter has its own. Who still waits for it gets another in its place. */

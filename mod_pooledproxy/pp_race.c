@@ -76,11 +76,22 @@ static void note_slow(pp_race_t *race, int winner)
     }
 }
 
+/* What is left of its share, but as long as an attempt has in any case. */
+static pp_time_t give_up_time(const pp_race_t *race, const pp_attempt_t *attempt)
+{
+    pp_time_t least = pp_clock_now() + ATTEMPT_DELAY;
+
+    if (race->next == race->naddrs || !attempt->until)
+        return 0;
+    return attempt->until > least ? attempt->until : least;
+}
+
 static void won(pp_race_t *race, pp_attempt_t *attempt)
 {
     pp_conn_t *conn = attempt->conn;
 
     race->winner = attempt->addr;
+    race->give_up_at = give_up_time(race, attempt);
     note_slow(race, race->winner);
     attempt->conn = NULL;
     race->nflying--;

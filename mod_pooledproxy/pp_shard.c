@@ -20,7 +20,7 @@ static void keep_warm(pp_pool_t *pool, const pp_pool_def_t *def, apr_pool_t *p)
     pp_target_t *targets = apr_palloc(p, sizeof(*targets) * (apr_size_t)(n + 1));
 
     for (int i = 0; i < n; i++)
-        targets[i] = pp_server_target(APR_ARRAY_IDX(def->servers, i, const pp_server_t *));
+        targets[i] = pp_server_target(APR_ARRAY_IDX(def->servers, i, const pp_server_t *), def);
     pp_pool_keep_warm(pool, targets, n);
 }
 

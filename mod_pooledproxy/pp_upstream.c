@@ -9,8 +9,9 @@
 #include <strings.h>
 #include <sys/un.h>
 
-#define ACCEPTED "; accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/..."
-#define DEFAULT_PORT 80
+#define ACCEPTED                                                                                               \
+    "; accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:" \
+    "/PATH|http://HOST/..."
 #define HOST_MAX 253 /* RFC 1035 section 2.3.4 */
 
 /* The parts of a URL are read one after the other: each step moves *at behind its part and returns NULL, or says what is wrong. */
@@ -36,15 +37,17 @@ static const char *parse_socket(apr_pool_t *p, const char **at, pp_server_t *ser
 
 static const char *parse_scheme(apr_pool_t *p, const char **at, pp_server_t *server)
 {
-    static const char *const later[] = {"https://", "h2c://"};
+    static const char *const later[] = {"h2c://"};
+    size_t len = strncasecmp(*at, "http://", 7) == 0 ? 7 : strncasecmp(*at, "https://", 8) == 0 ? 8 : 0;
 
     if (strncasecmp(*at, "srv+http://", 11) == 0) {
         server->is_service = true;
         *at += 11;
         return server->unix_path ? "a socket has no SRV records" : NULL;
     }
-    if (strncasecmp(*at, "http://", 7) == 0) {
-        *at += 7;
+    if (len) {
+        server->is_tls = len == 8;
+        *at += len;
         return NULL;
     }
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
@@ -142,7 +145,7 @@ static const char *parse_port(apr_pool_t *p, const char **at, pp_server_t *serve
     size_t len;
 
     (void)p;
-    server->port = server->is_service ? 0 : DEFAULT_PORT;
+    server->port = server->is_service ? 0 : pp_server_default_port(server);
     if (**at != ':')
         return NULL;
     len = strspn(digits, "0123456789");
@@ -176,13 +179,25 @@ static const char *parse_path(apr_pool_t *p, const char **at, pp_server_t *serve
     return why;
 }
 
+int pp_server_default_port(const pp_server_t *server)
+{
+    return server->is_tls ? 443 : 80;
+}
+
 static void name_server(apr_pool_t *p, pp_server_t *server)
 {
     const char *host = strchr(server->host, ':') ? apr_pstrcat(p, "[", server->host, "]", NULL) : server->host;
     const char *host_port = apr_psprintf(p, "%s:%d", host, server->port);
 
-    server->authority = server->is_service ? service_domain(host) : server->port == DEFAULT_PORT ? host : host_port;
-    server->key = server->is_service ? host : server->unix_path ? apr_pstrcat(p, "unix:", server->unix_path, NULL) : host_port;
+    if (server->is_service) {
+        server->key = host;
+        server->authority = service_domain(host);
+        return;
+    }
+    server->authority = server->port == pp_server_default_port(server) ? host : host_port;
+    server->key = server->is_tls ? apr_pstrcat(p, "https://", host_port, NULL) : host_port;
+    if (server->unix_path) /* with TLS the host is in SNI, and verified */
+        server->key = apr_pstrcat(p, "unix:", server->unix_path, server->is_tls ? "|" : NULL, server->key, NULL);
 }
 
 const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server)
@@ -203,7 +218,8 @@ const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server
     return NULL;
 }
 
-pp_target_t pp_server_target(const pp_server_t *server)
+pp_target_t pp_server_target(const pp_server_t *server, const pp_pool_def_t *pool)
 {
-    return (pp_target_t){server->key, server->host, server->port, server->unix_path, server->limit};
+    return (pp_target_t){server->key,       server->host,  server->port,
+                         server->unix_path, server->limit, server->is_tls ? pool->tls : NULL};
 }

@@ -44,6 +44,9 @@ good($_) for (
     'PooledProxyPass /a http://[::1]:8080/x',
     'PooledProxyPass /a "unix:/run/app.sock|http://app/x"',
     'PooledProxyPass /a HTTP://Backend.Example:65535/%20x',
+    'PooledProxyPass /a HTTPS://Backend.Example/x',
+    'PooledProxyPass /a "unix:/run/app.sock|https://app/x"',
+    "<Location /a>\nSetHandler pooledproxy:https://h/\n</Location>",
     'PooledProxyPass /a !',
     "PooledProxyPass /a http://h/\nPooledProxyPass /b http://h/",
     'PooledProxyPassMatch ^/(.*)\.gif$ http://h/images/$1 nocanon',
@@ -56,9 +59,10 @@ good($_) for (
     "RewriteEngine On\nRewriteRule ^/a - [H=pooledproxy:http://h/]",
 );
 
-my $urls = 'accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
+my $urls = 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
 my @bad_urls = (
-    ['https://h/'               => "https:// is not available in this version; $urls"],
+    ['https:/h/'                => "not the URL of a server; $urls"],
+    ['https://h:0/'             => 'the port must be a number from 1 to 65535'],
     ['h2c://h/'                 => "h2c:// is not available in this version; $urls"],
     ['srv+http://api._tcp.h/'   => "the name of a service is _SERVICE._tcp.NAME; $urls"],
     ['srv+http://_api._tcp/'    => "the name of a service is _SERVICE._tcp.NAME; $urls"],
@@ -87,7 +91,7 @@ my @bad_urls = (
     ['http://' . 'a' x 254      => 'the host name is too long'],
     ['unix:/run/app.sock'       => '|http://HOST/ is missing'],
     ['"unix:app.sock|http://h/"' => 'the path of the socket must be absolute'],
-    ['"unix:/a|https://h/"'     => 'https:// is not available in this version'],
+    ['"unix:/a|h2c://h/"'       => 'h2c:// is not available in this version'],
     ['"unix:/' . 'a' x 108 . '|http://h/"' => 'the path of the socket is too long'],
     ['upstream:///x'            => 'the name is missing'],
     ['upstream://a/?b'          => 'a query or fragment is not accepted'],
@@ -112,7 +116,7 @@ bad($_->[0], $_->[1]) for (
     ["<Directory /a>\nPooledProxyPass http://h/\n</Directory>" => 'PooledProxyPass cannot occur within <Directory'],
     ["<If true>\nPooledProxyPass http://h/\n</If>" => 'PooledProxyPass cannot occur within <If> section'],
     ["<Location /a>\nPooledProxyPassMatch ^ http://h/\n</Location>" => 'PooledProxyPassMatch not allowed'],
-    ["<Location /a>\nSetHandler pooledproxy:https://h/\n</Location>" => 'https:// is not available in this version'],
+    ["<Location /a>\nSetHandler pooledproxy:h2c://h/\n</Location>" => 'h2c:// is not available in this version'],
     ["<Location /a>\nSetHandler pooledproxy:http://h/a\n</Location>\n<Location /b>\nSetHandler pooledproxy:http://h/A\n</Location>" => 'differ in case only'],
     ["<Location /a>\nSetHandler pooledproxy:upstream://nobody/\n</Location>" => 'there is no upstream of that name'],
 );
@@ -154,7 +158,7 @@ bad($_->[0], $_->[1]) for (
     ["<Location />\n" . upstream($server) . "\n</Location>" => '<PooledProxyUpstream not allowed'],
     ['PooledProxyServer http://h/' => 'PooledProxyServer is accepted inside <PooledProxyUpstream NAME> only'],
     [upstream("PooledProxyServer\n") => 'the URL is missing'],
-    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/...'],
+    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/...'],
     [upstream("PooledProxyServer http://h/ weight=0\n") => "weight: '0' is not accepted; accepted: a number from 1 to 1000"],
     [upstream("PooledProxyServer http://h/ limit=x\n") => "limit: 'x' is not accepted; accepted: a number from 1 to 1000000"],
     [upstream("PooledProxyServer http://h/ wieght=1\n") => "'wieght=1' is not accepted; accepted: weight=N, limit=N, backup, drain"],
@@ -250,6 +254,6 @@ bad('PooledProxyEventLoops 2', 'PooledProxyEventLoops cannot occur within <Virtu
 
 # What is not built yet is not accepted silently.
 bad("$_ x", "Invalid command '$_'") for qw(PooledProxyProtocol PooledProxyRetry
-  PooledProxyBreaker PooledProxyHealthCheck PooledProxyAlert PooledProxyTLSVerify PooledProxyTrace PooledProxyTraceContext);
+  PooledProxyBreaker PooledProxyHealthCheck PooledProxyAlert PooledProxyTrace PooledProxyTraceContext);
 
 done_testing();

@@ -5,6 +5,7 @@ use Digest::SHA qw(sha256_hex);
 use File::Temp ();
 use Test::More;
 use Test::PooledProxy::Backend;
+use Test::PooledProxy::Certificates;
 use Test::PooledProxy::Client;
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Example;
@@ -23,6 +24,8 @@ my %use_of = (
     'sse-websocket'  => \&sse_websocket,
     'slow-requests'  => \&slow_requests,
     'names-that-move' => \&names_that_move,
+    'public-api'     => \&public_api,
+    'mutual-tls'     => \&mutual_tls,
 );
 
 my $leases = Test::PooledProxy::Config::httpd_version() =~ /^2\.4\.(\d+)/ && $1 >= 63; # else a thread waits for each request
@@ -44,7 +47,7 @@ done_testing();
 sub accepted {
     my ($name) = @_;
     my $example = Test::PooledProxy::Example->new($name, certificate => 1);
-    my ($ok, $output) = $example->configtest(PP_CERTIFICATE => '$CERT', PP_CERTIFICATE_KEY => '$KEY');
+    my ($ok, $output) = $example->configtest(PP_CERTIFICATE => '$CERT', PP_CERTIFICATE_KEY => '$KEY', PP_CA => '$CERT');
     ok($ok, 'httpd -t accepts it') || diag($output);
     unlike($output, qr/warn|AH\d/, 'and has nothing to remark');
     return;
@@ -129,6 +132,51 @@ sub tls_front {
     }
     cmp_ok($backend->stats->{accepts}, '<=', 2, 'upstream connections are reused by both');
     like($example->curl('-I', '--cacert', $example->httpd_setup->var('CERT'), "https://$site/"), qr/^Strict-Transport-Security:/mi, 'HSTS');
+    return ends_well($example);
+}
+
+# A directory with an authority, and with a server over TLS whose certificate is by it.
+sub tls_backend {
+    my (@options) = @_;
+    my $dir = File::Temp::tempdir(CLEANUP => 1);
+    chmod 0755, $dir;
+    my $ca = Test::PooledProxy::Certificates->new($dir);
+    my ($cert, $key) = $ca->leaf('server', san => 'DNS:billing.example.net,IP:127.0.0.1');
+    $ca->leaf('client');
+    return ($dir, Test::PooledProxy::Program->script('tls_server.pl', "$dir/log", '--cert', $cert, '--key', $key, map { s/DIR/$dir/r } @options));
+}
+
+sub public_api {
+    my ($name) = @_;
+    my ($dir, $api) = tls_backend();
+    local $ENV{SSL_CERT_FILE} = "$dir/ca.pem"; # the system's store
+    my $example = started($name, defines => { PP_API => $api->url =~ s/^http/https/r });
+    ok(wait_until(5, sub { pool($example, 'api')->{idle} == 2 }), 'two connections are ready');
+    my $client = $example->client;
+    is(statuses([map { $client->get('/api/info') } 1 .. 20]), '200:20', 'twenty calls');
+    is(pool($example, 'api')->{conn_opened}, 2, 'on them');
+    $client->send_request(GET => '/api/fields', headers => [Cookie => 'a=b', Authorization => 'Basic eDp5', 'X-Own' => 'yes']);
+    my $fields = $client->read_response->{body};
+    like($fields, qr/^Authorization: Bearer secret\r$/m, 'the key is added');
+    like($fields, qr/^X-Own: yes\r$/m, 'what the client has sent is there');
+    unlike($fields, qr/^(?:Cookie|X-Forwarded|Forwarded)/m, 'but what is none of theirs');
+    my $log = '';
+    ok(wait_until(2, sub { ($log = read_file($example->httpd_setup->httpd->dir . '/logs/public-api.log')) =~ /fields/ }), 'it is logged');
+    like($log, qr{"GET /api/info HTTP/1\.1" 200 \d+ reused=1 tls=0 us=\d+ reason=-}, 'with what TLS cost');
+    return ends_well($example);
+}
+
+sub mutual_tls {
+    my ($name) = @_;
+    my ($dir, $backend) = tls_backend('--ca', 'DIR/ca.pem');
+    my %defines = (PP_BACKEND => $backend->url =~ s/^http/https/r, PP_CA => "$dir/ca.pem", PP_CERTIFICATE => "$dir/client.pem", PP_CERTIFICATE_KEY => "$dir/client.key");
+    my $example = started($name, defines => \%defines);
+    like($example->client->get('/info')->{body}, qr/^sni=billing\.example\.net version=TLSv1_3 reused=0 cn=client /, 'each knows the other');
+    ends_well($example);
+    $example = started($name, defines => { %defines, PP_BACKEND_NAME => 'other.example.net' });
+    my $refused = $example->client->get('/info');
+    is($refused->{status} . ' ' . ($refused->header('Proxy-Status') =~ /details="(\w+)"/)[0], '502 tls_verify', 'another name is not believed');
+    $example->{expected}{error_log} = "tls_verify\nhostname mismatch";
     return ends_well($example);
 }
 

@@ -1,5 +1,5 @@
-# Bench::Backend: the one backend of all proxies: nginx, one worker, that serves files of 1 KB, 100 KB and 1 MB below /pooled/ and /fresh/ and
-# takes uploads.
+# Bench::Backend: the one backend of all proxies: nginx, one worker, that serves files of 1 KB, 100 KB and 1 MB below /pooled/, /fresh/ and /full/
+# and takes uploads, in clear and over TLS.
 package Bench::Backend;
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Test::PooledProxy::Util qw(write_file);
 my %files = ('1k' => 1024, '100k' => 100 * 1024, '1m' => 1024 * 1024);
 
 sub name       { return 'backend' }
-sub port_names { return qw(http done) }
+sub port_names { return qw(http tls done) }
 sub cpus       { return Bench::Machine::load_cpus() }
 
 # Memory for uploads is kept: without this, giving it back and getting it anew costs more than all else.
@@ -20,12 +20,12 @@ sub command { my ($self) = @_; return (@environment, 'nginx', '-p', $self->{dir}
 
 sub prepare {
     my ($self) = @_;
-    for my $folder (qw(files files/pooled files/fresh)) {
+    for my $folder (qw(files files/pooled files/fresh files/full)) {
         mkdir "$self->{dir}/$folder" or die "$folder: $!\n";
         chmod 0755, "$self->{dir}/$folder";
     }
     for my $file (sort keys %files) {
-        write_file("$self->{dir}/files/$_/$file", 'x' x $files{$file}) for qw(pooled fresh);
+        write_file("$self->{dir}/files/$_/$file", 'x' x $files{$file}) for qw(pooled fresh full);
     }
     write_file("$self->{dir}/nginx.conf", $self->config);
     return;
@@ -58,6 +58,11 @@ http {
     upstream done { server 127.0.0.1:$self->{ports}{done}; keepalive 128; }
     server {
         listen 127.0.0.1:$self->{ports}{http} backlog=4096;
+        listen 127.0.0.1:$self->{ports}{tls} ssl backlog=4096;
+        ssl_certificate $self->{top}/certificate.pem;
+        ssl_certificate_key $self->{top}/certificate.pem;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:sessions:8m;
         root files;
         location /pooled/upload {
             proxy_pass http://done;

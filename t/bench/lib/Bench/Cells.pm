@@ -11,8 +11,8 @@ use strict;
 use warnings;
 
 # Settings of the proxies for each group (Bench::Proxy).
-our %groups = (plain => {}, logging => { log => 1 }, tls => { front => 'tls' }, h2 => { front => 'h2' });
-our @order = qw(plain logging tls h2);
+our %groups = (plain => {}, logging => { log => 1 }, tls => { front => 'tls' }, h2 => { front => 'h2' }, behind => { behind => 'tls' });
+our @order = qw(plain logging tls h2 behind);
 
 my %sizes = ('1 KB' => '1k', '100 KB' => '100k', '1 MB' => '1m');
 
@@ -27,6 +27,12 @@ sub grid_cell {
 sub logging_cell { my ($connections) = @_; return { %{ grid_cell('1 KB', $connections, 'pooled', group => 'logging') }, name => "1 KB c=$connections log on" } }
 
 sub tls_cell { my ($size) = @_; return cell(name => "$size c=50 TLS clients", path => "/pooled/$sizes{$size}", group => 'tls') }
+
+# To the backend: on kept connections; on fresh ones, that resume a session; on fresh ones with handshakes in full.
+sub behind_cells {
+    my ($connections) = @_;
+    return map { cell(name => "1 KB c=$connections TLS backend $_", path => "/$_/1k", connections => $connections, group => 'behind') } qw(pooled fresh full);
+}
 
 sub h2_cell {
     my ($size) = @_;
@@ -46,14 +52,15 @@ sub full {
     for my $kind (qw(pooled fresh)) {
         for my $size ('1 KB', '100 KB', '1 MB') { push @grid, map { grid_cell($size, $_, $kind) } 10, 50, 100 }
     }
-    return (@grid, special_cells(), map({ logging_cell($_) } 10, 50, 100), map({ tls_cell($_) } '1 KB', '100 KB'), map({ h2_cell($_) } '1 KB', '100 KB'));
+    return (@grid, special_cells(), map({ logging_cell($_) } 10, 50, 100), map({ tls_cell($_) } '1 KB', '100 KB'), map({ h2_cell($_) } '1 KB', '100 KB'),
+        map({ behind_cells($_) } 10, 50), cell(name => '1 MB c=50 TLS backend pooled', path => '/pooled/1m', group => 'behind'));
 }
 
 sub quick {
     return (
         map({ grid_cell('1 KB', $_, 'pooled') } 10, 50, 100),
         grid_cell('100 KB', 50, 'pooled'), grid_cell('1 MB', 50, 'pooled'), grid_cell('1 KB', 50, 'fresh'),
-        special_cells(), logging_cell(50), tls_cell('1 KB'), h2_cell('1 KB'),
+        special_cells(), logging_cell(50), tls_cell('1 KB'), h2_cell('1 KB'), behind_cells(50),
     );
 }
 

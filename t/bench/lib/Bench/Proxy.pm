@@ -2,12 +2,14 @@
 #
 #   /pooled/   to the backend, connections to it are kept and used again (up to POOL of them)
 #   /fresh/    to the backend, a new connection for each request
+#   /full/     the same; over TLS no session is resumed
 #   /park/     to a server that does not answer (Bench::Parker)
 #
 # They set X-Forwarded-For and two more such fields, read with buffers of about 64 KB, keep client connections for ever, log errors only.
 #
 # Settings of start():
 #   front      h1 (default), tls, h2: what clients speak
+#   behind     tls: so the backend is spoken to
 #   log        true: a line for each request into a file
 #   parked     so many requests must fit at once; parker: the Bench::Parker they go to
 #   single     true: one process, on any CPU, for callgrind; launcher: [COMMAND ...] before the program
@@ -24,7 +26,10 @@ sub logs       { return $_[0]{settings}{log} }
 sub is_single  { return $_[0]{settings}{single} }
 sub cpus       { my ($self) = @_; return $self->is_single ? undef : Bench::Machine::proxy_cpus() }
 
-sub backend { my ($self) = @_; return '127.0.0.1:' . $self->{backend}->port }
+sub is_tls_behind  { return ($_[0]{settings}{behind} // '') eq 'tls' }
+sub backend        { my ($self) = @_; return '127.0.0.1:' . $self->{backend}->port($self->is_tls_behind ? 'tls' : 'http') }
+sub backend_scheme { return $_[0]->is_tls_behind ? 'https' : 'http' }
+sub backend_url    { my ($self) = @_; return $self->backend_scheme . '://' . $self->backend }
 sub parker  { my ($self) = @_; return '127.0.0.1:' . ($self->{settings}{parker} ? $self->{settings}{parker}->port : 9) }
 
 sub url {
@@ -34,6 +39,9 @@ sub url {
 
 # The certificate of the run: one file with key and certificate.
 sub certificate { return "$_[0]{top}/certificate.pem" }
+
+# The backend's, without its key.
+sub authority { return "$_[0]{top}/cert.pem" }
 
 sub access_log { return "$_[0]{dir}/access.log" }
 

@@ -25,6 +25,8 @@ sub config {
     my $log_to = $self->logs ? 'log stdout format raw local0' : '';
     my $log    = $self->logs ? "log global\n    option httplog" : '';
     my $scheme = $self->front eq 'tls' ? 'https' : 'http';
+    my $behind = $self->is_tls_behind ? ' ssl verify none' : '';
+    my $no_reuse = $behind ? ' no-ssl-reuse' : '';
     return <<"END";
 global
     nbthread 1
@@ -44,15 +46,20 @@ frontend front
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Proto $scheme
     use_backend fresh if { path_beg /fresh/ }
+    use_backend full if { path_beg /full/ }
     use_backend park if { path_beg /park/ }
     default_backend pooled
 backend pooled
     http-reuse always
-    server b ${\$self->backend} pool-max-conn ${\Bench::Proxy::POOL} pool-purge-delay 300s
+    server b ${\$self->backend} pool-max-conn ${\Bench::Proxy::POOL} pool-purge-delay 300s$behind
 backend fresh
     http-reuse never
     option http-server-close
-    server b ${\$self->backend} pool-max-conn 0
+    server b ${\$self->backend} pool-max-conn 0$behind
+backend full
+    http-reuse never
+    option http-server-close
+    server b ${\$self->backend} pool-max-conn 0$behind$no_reuse
 backend park
     server b ${\$self->parker}
 END

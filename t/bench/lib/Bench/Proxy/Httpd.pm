@@ -18,8 +18,10 @@ sub threads { return Bench::Proxy::THREADS }
 sub modules {
     my ($self) = @_;
     my %of_front = (tls => ['ssl'], h2 => ['http2']);
-    return (qw(mpm_event authz_core), @{ $of_front{ $self->front } // [] });
+    return (qw(mpm_event authz_core), @{ $of_front{ $self->front } // [] }, $self->behind_modules);
 }
+
+sub behind_modules { return }
 
 sub config {
     my ($self) = @_;

@@ -54,6 +54,7 @@ http {
     proxy_max_temp_file_size 0;
     proxy_http_version 1.1;
     proxy_read_timeout 300s;
+    proxy_ssl_protocols TLSv1.2 TLSv1.3;
     upstream pooled {
         server ${\$self->backend};
         keepalive ${\Bench::Proxy::POOL};
@@ -64,11 +65,15 @@ http {
         listen 127.0.0.1:$self->{ports}{http}$listen{ $self->front } backlog=4096;
         ${\$self->tls_config}
         location /pooled/ {
-            proxy_pass http://pooled;
+            proxy_pass ${\$self->backend_scheme}://pooled;
             proxy_set_header Connection "";
 $forwarded        }
         location /fresh/ {
-            proxy_pass http://${\$self->backend};
+            proxy_pass ${\$self->backend_url};
+$forwarded        }
+        location /full/ {
+            proxy_pass ${\$self->backend_url};
+            proxy_ssl_session_reuse off;
 $forwarded        }
         location /park/ { proxy_pass http://${\$self->parker}; }
     }

@@ -20,22 +20,30 @@ sub module_file {
 
 sub proxy_config {
     my ($self) = @_;
-    my ($backend, $parker, $size) = ($self->backend, $self->parker, Bench::Proxy::POOL);
+    my ($backend, $parker, $size) = ($self->backend_url, $self->parker, Bench::Proxy::POOL);
+    my ($trust, $full) = $self->is_tls_behind ? ('PooledProxyTLSCAFile ' . $self->authority, 'PooledProxyTLSSessionCache Off') : ('', '');
     return <<"END";
 LoadModule pooledproxy_module "${\$self->module_file}"
+$trust
 PooledProxyEventLoops 1
 PooledProxyPoolSize $size
 PooledProxyKeepAliveTimeout 300s
 <PooledProxyUpstream fresh>
-    PooledProxyServer "http://$backend"
+    PooledProxyServer "$backend"
     PooledProxyKeepAlive Off
+</PooledProxyUpstream>
+<PooledProxyUpstream full>
+    PooledProxyServer "$backend"
+    PooledProxyKeepAlive Off
+    $full
 </PooledProxyUpstream>
 <PooledProxyUpstream park>
     PooledProxyServer "http://$parker"
     PooledProxyPoolSize 100000
 </PooledProxyUpstream>
-PooledProxyPass "/pooled/" "http://$backend/pooled/"
+PooledProxyPass "/pooled/" "$backend/pooled/"
 PooledProxyPass "/fresh/" "upstream://fresh/fresh/"
+PooledProxyPass "/full/" "upstream://full/full/"
 PooledProxyPass "/park/" "upstream://park/park/"
 END
 }

@@ -16,13 +16,16 @@ sub threads {
 
 sub modules { my ($self) = @_; return ($self->SUPER::modules, qw(proxy proxy_http)) }
 
+sub behind_modules { my ($self) = @_; return $self->is_tls_behind && $self->front ne 'tls' ? 'ssl' : () }
+
 sub proxy_config {
     my ($self) = @_;
-    my ($backend, $parker, $size) = ($self->backend, $self->parker, $self->threads);
-    return <<"END";
+    my ($backend, $parker, $size) = ($self->backend_url, $self->parker, $self->threads);
+    return ($self->is_tls_behind ? "SSLProxyEngine On\n" : '') . <<"END";
 ProxyIOBufferSize 65536
-ProxyPass "/pooled/" "http://$backend/pooled/" max=$size ttl=300
-ProxyPass "/fresh/" "http://$backend/fresh/" disablereuse=On
+ProxyPass "/pooled/" "$backend/pooled/" max=$size ttl=300
+ProxyPass "/fresh/" "$backend/fresh/" disablereuse=On
+ProxyPass "/full/" "$backend/full/" disablereuse=On
 ProxyPass "/park/" "http://$parker/park/" max=$size
 END
 }
