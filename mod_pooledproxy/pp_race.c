@@ -234,7 +234,7 @@ void pp_race_start(pp_race_t *race)
 void pp_race_resume(pp_race_t *race, pp_err_t err)
 {
     race->err = err;
-    race->failed[race->winner] = true;
+    race->failed[race->winner] = err != PP_ERR_connect_timeout; /* else it was slow */
     go_on(race);
 }
 
