@@ -9,7 +9,7 @@ cd "$root"
 declare -A packages=(
     [build]="gcc libc6-dev apache2-dev libapr1-dev libaprutil1-dev libssl-dev libc-ares-dev libnghttp2-dev libjansson-dev pkgconf"
     [run]="apache2-bin perl curl ca-certificates"
-    [test]="perl libtest-base-perl libio-socket-ssl-perl curl nginx-light haproxy nodejs python3 wrk nghttp2-client openssl procps
+    [test]="perl libtest-base-perl libio-socket-ssl-perl curl nginx-light haproxy nodejs python3 wrk nghttp2-client openssl procps dnsmasq-base
         valgrind strace libaprutil1-dbd-sqlite3 sqlite3"
     [bench]="gnuplot-nox util-linux"
     [clang]="clang libclang-rt-dev clang-format"

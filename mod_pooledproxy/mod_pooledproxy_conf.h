@@ -62,6 +62,7 @@ typedef struct pp_server_conf_t {
     server_rec *server;
     int enabled;                /* PooledProxy On|Off */
     int event_loops;            /* PooledProxyEventLoops, main server only */
+    const char *resolver;       /* PooledProxyResolver, main server only: "address:port,..."; NULL: the system's */
     apr_array_header_t *routes; /* of pp_route_t *, in order of the configuration; never NULL */
     apr_hash_t *upstreams;      /* name in lower case -> pp_upstream_t *: this vhost's and, after merge, the main server's */
     struct pp_pool_settings_t *pool_settings; /* private to the configuration floor: policy fields with PP_UNSET */
@@ -83,6 +84,7 @@ typedef struct pp_dir_conf_t {
 /* What post_config made for the whole server. */
 typedef struct pp_main_conf_t {
     int event_loops;
+    const char *resolver; /* "address:port,..."; NULL: the system's */
     int npools;
     pp_pool_def_t **pools; /* by index */
     int nupstreams;

@@ -33,6 +33,7 @@ void *pooledproxy_config_merge_server(apr_pool_t *p, void *base_conf, void *over
 
     conf->enabled = over->enabled != PP_UNSET ? over->enabled : base->enabled;
     conf->event_loops = base->event_loops;
+    conf->resolver = base->resolver;
     conf->routes = apr_array_append(p, over->routes, base->routes);
     conf->upstreams = apr_hash_overlay(p, over->upstreams, base->upstreams);
     conf->pool_settings = apr_pmemdup(p, base->pool_settings, sizeof(*base->pool_settings));
@@ -105,6 +106,7 @@ static const char *set_tls(cmd_parms *cmd, void *dir, const char *arg)
 #define INIT_PP_TIME INIT_PP_NUMBER
 #define INIT_PP_LIMIT INIT_PP_NUMBER
 #define INIT_PP_AGE(directive, row, text) AP_INIT_TAKE12(directive, pooledproxy_set_max_age, row, VHOST, text)
+#define INIT_PP_DNS(directive, row, text) AP_INIT_TAKE_ARGV(directive, pooledproxy_set_dns_ttl, row, VHOST, text)
 #define INIT_TLS_RANGE(directive, row, text) AP_INIT_TAKE12(directive, pooledproxy_set_tls, row, VHOST, text)
 #define INIT_TLS_FLAG(directive, row, text) AP_INIT_TAKE1(directive, set_tls, row, VHOST, text)
 #define INIT_TLS_FILE INIT_TLS_FLAG
@@ -130,6 +132,8 @@ const command_rec pooledproxy_commands[] = {
                       "total=T pool=T connect=T write=T first-byte=T read=T, any of them"),
     AP_INIT_TAKE1("PooledProxyEventLoops", set_event_loops, NULL, VHOST,
                   "N: event loop threads in each child process (default: 1)"),
+    AP_INIT_TAKE_ARGV("PooledProxyResolver", pooledproxy_set_resolver, NULL, VHOST,
+                      "ADDR[:PORT] ...: DNS servers to ask (default: the system's)"),
     AP_INIT_TAKE1("PooledProxyBackendCapacity", pooledproxy_set_capacity, NULL, VHOST,
                   "N: connections that the upstream's servers can take: httpd -t fails when the limits could exceed it"),
 #define PP_POOL(member, directive, kind, least, most, preset, text) \

@@ -162,6 +162,7 @@ static void complete_main(const pp_build_t *build)
     conf->event_loops = pooledproxy_server_conf(build->main_server)->event_loops;
     if (conf->event_loops == PP_UNSET)
         conf->event_loops = EVENT_LOOPS;
+    conf->resolver = pooledproxy_server_conf(build->main_server)->resolver;
     conf->npools = build->pools->nelts;
     conf->pools = (pp_pool_def_t **)build->pools->elts;
     conf->nupstreams = build->upstreams->nelts;

@@ -158,6 +158,8 @@ void pooledproxy_config_dump(apr_pool_t *pconf, server_rec *main_server)
     apr_file_printf(dump.out, "mod_pooledproxy: %d pools\n", conf->npools);
     line(&dump, "PooledProxyEventLoops", apr_itoa(pconf, conf->event_loops),
          pooledproxy_server_conf(main_server)->origins->event_loops);
+    line(&dump, "PooledProxyResolver", conf->resolver ? conf->resolver : "the system's",
+         pooledproxy_server_conf(main_server)->origins->resolver);
     for (int i = 0; i < dump.build.built->nelts; i++)
         dump_pool(&dump, APR_ARRAY_IDX(dump.build.built, i, pp_built_pool_t *));
 }

@@ -4,6 +4,7 @@
 #include "mod_pooledproxy_config_build.h"
 
 #include <apr_strings.h>
+#include <arpa/inet.h>
 #include <http_core.h>
 #include <http_log.h>
 
@@ -86,6 +87,29 @@ static bool is_about_kept_connections(int row)
     return false;
 }
 
+static bool has_name(const pp_server_t *server)
+{
+    struct in6_addr addr;
+
+    return !server->unix_path && inet_pton(AF_INET, server->host, &addr) != 1 && inet_pton(AF_INET6, server->host, &addr) != 1;
+}
+
+/* May it have to look up names? */
+static bool may_look_up(const pp_build_t *build, const pp_built_pool_t *pool)
+{
+    for (int i = 0; pool->block && i < pool->block->servers->nelts; i++) {
+        if (has_name(APR_ARRAY_IDX(pool->block->servers, i, pp_server_t *)))
+            return true;
+    }
+    for (int i = 0; !pool->block && i < build->uses->nelts; i++) {
+        const pp_use_t *use = APR_ARRAY_IDX(build->uses, i, pp_use_t *);
+
+        if (use->pool == pool && has_name(use->upstream->servers[0]))
+            return true;
+    }
+    return !pool->block && build->is_open;
+}
+
 static const char *why_no_effect(const pp_build_t *build, const pp_built_pool_t *pool, int row)
 {
     const struct pp_pool_settings_t *settings = &pool->settings;
@@ -99,7 +123,24 @@ static const char *why_no_effect(const pp_build_t *build, const pp_built_pool_t 
         return apr_psprintf(build->p,
                             "PooledProxyPoolSize %d (%s) allows no more for all hosts together; make it smaller than that",
                             (int)settings->size.value, origin(&settings->size));
+    if (row == PP_POOL_ROW_dns_ttl && !may_look_up(build, pool))
+        return "its servers are addresses and sockets, no names; remove it";
     return NULL;
+}
+
+static void report_resolver(const pp_build_t *build)
+{
+    const char *where = pooledproxy_server_conf(build->main_server)->origins->resolver;
+
+    for (int i = 0; i < build->built->nelts; i++) {
+        const pp_built_pool_t *pool = APR_ARRAY_IDX(build->built, i, pp_built_pool_t *);
+
+        if (is_used(build, pool) && may_look_up(build, pool))
+            return;
+    }
+    if (where)
+        pooledproxy_warn(build, where,
+                         "PooledProxyResolver has no effect: all servers are addresses and sockets, no names; remove it");
 }
 
 static void survey_pool(survey_t *survey, const pp_built_pool_t *pool)
@@ -304,6 +345,7 @@ void pooledproxy_effect_report(const pp_build_t *build)
 {
     report_ineffective(build);
     report_unused_upstreams(build);
+    report_resolver(build);
     for (const server_rec *s = build->main_server; s; s = s->next) {
         report_unused_settings(build, s);
         report_hidden_routes(build, s);

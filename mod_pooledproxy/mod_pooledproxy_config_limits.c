@@ -166,6 +166,17 @@ static void check_idle_min(pp_build_t *build, const pp_built_pool_t *pool, const
                                      pool->def->name, (int)most->value));
 }
 
+static void check_dns(pp_build_t *build, const pp_built_pool_t *pool)
+{
+    const pp_pool_value_t *least = &pool->settings.dns_min, *most = &pool->settings.dns_max;
+
+    if (!pool->settings.dns_ttl.value && least->value > most->value)
+        complain(build, apr_psprintf(build->p, "%s: PooledProxyDNSTTL min=%s is more than max=%s (%s) of %s",
+                                     least->where ? least->where : most->where, pooledproxy_time_text(build->p, least->value),
+                                     pooledproxy_time_text(build->p, most->value), most->where ? most->where : "default",
+                                     pool->def->name));
+}
+
 void pooledproxy_limits_check(pp_build_t *build)
 {
     for (int i = 0; i < build->built->nelts; i++) {
@@ -175,6 +186,7 @@ void pooledproxy_limits_check(pp_build_t *build)
             check_capacity(build, pool);
         if (!pooledproxy_pool_is_used(build, pool))
             continue;
+        check_dns(build, pool);
         check_idle_min(build, pool, "PooledProxyPoolSize", &pool->settings.size);
         if (pool->settings.idle_max.value)
             check_idle_min(build, pool, "PooledProxyIdleMax", &pool->settings.idle_max);

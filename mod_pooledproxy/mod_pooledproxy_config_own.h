@@ -53,6 +53,7 @@ struct pp_origins_t {
     const char *settings[PP_SETTINGS];
     const char *enabled;
     const char *event_loops;
+    const char *resolver;
 };
 
 /* A <PooledProxyUpstream>. */
@@ -70,7 +71,7 @@ typedef struct pp_upstream_block_t {
 /* One directive that sets a number, a flag or a time of a pool; cmd->info of its handler. */
 typedef struct pp_pool_row_t {
     const char *directive;
-    enum { PP_NUMBER, PP_FLAG, PP_TIME, PP_LIMIT, PP_AGE } kind;
+    enum { PP_NUMBER, PP_FLAG, PP_TIME, PP_LIMIT, PP_AGE, PP_DNS } kind;
     size_t offset; /* in pp_pool_settings_t */
     pp_time_t least, most, preset;
 } pp_pool_row_t;
@@ -127,6 +128,7 @@ void pooledproxy_origins_overlay(struct pp_origins_t *base, const struct pp_orig
 const char *pooledproxy_time_text(apr_pool_t *p, pp_time_t time);
 const char *pooledproxy_setting_text(apr_pool_t *p, const pp_request_settings_t *settings, const pp_setting_row_t *row);
 const char *pooledproxy_pool_text(apr_pool_t *p, const struct pp_pool_settings_t *settings, const pp_pool_row_t *row);
+const char *pooledproxy_dns_text(apr_pool_t *p, const struct pp_pool_settings_t *settings);
 const char *pooledproxy_balance_text(apr_pool_t *p, const struct pp_pool_settings_t *settings);
 const pp_pool_value_t *pooledproxy_pool_value(const struct pp_pool_settings_t *settings, const pp_pool_row_t *row);
 
@@ -140,6 +142,8 @@ struct pp_pool_settings_t *pooledproxy_pool_settings_of(cmd_parms *cmd);
 const char *pooledproxy_set_tls(cmd_parms *cmd, void *dir, const char *arg, const char *second);
 const char *pooledproxy_set_pool(cmd_parms *cmd, void *dir, const char *arg);
 const char *pooledproxy_set_max_age(cmd_parms *cmd, void *dir, const char *arg, const char *jitter);
+const char *pooledproxy_set_dns_ttl(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
+const char *pooledproxy_set_resolver(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
 const char *pooledproxy_set_size(cmd_parms *cmd, void *dir, const char *arg);
 const char *pooledproxy_set_capacity(cmd_parms *cmd, void *dir, const char *arg);
 const char *pooledproxy_set_choice(cmd_parms *cmd, void *dir, const char *arg);

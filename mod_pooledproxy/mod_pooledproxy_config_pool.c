@@ -133,6 +133,7 @@ static const char *parse_value(cmd_parms *cmd, const pp_pool_row_t *row, const c
         return pooledproxy_parse_time(cmd->pool, arg, row->least, row->most, value);
     case PP_LIMIT:
         return parse_limit(cmd, row, arg, value);
+    case PP_DNS: /* by pooledproxy_set_dns_ttl() */
     case PP_NUMBER:
         break;
     }
@@ -228,6 +229,8 @@ const char *pooledproxy_pool_text(apr_pool_t *p, const struct pp_pool_settings_t
         return apr_psprintf(p, "%s " JITTER "%d%%", pooledproxy_time_text(p, value), (int)settings->max_age_jitter.value);
     case PP_LIMIT:
         return limit_text(p, settings);
+    case PP_DNS:
+        return pooledproxy_dns_text(p, settings);
     case PP_NUMBER:
         break;
     }

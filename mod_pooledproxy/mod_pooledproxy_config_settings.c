@@ -41,6 +41,8 @@ void pooledproxy_origins_overlay(struct pp_origins_t *base, const struct pp_orig
         base->enabled = over->enabled;
     if (over->event_loops)
         base->event_loops = over->event_loops;
+    if (over->resolver)
+        base->resolver = over->resolver;
 }
 
 /* What ap_timeout_parameter_parse reads, but nothing may follow the unit. */

@@ -187,7 +187,7 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 #ifdef AP_MPMQ_CAN_WAITIO
     may_lease = ap_mpm_query(AP_MPMQ_CAN_WAITIO, &waitio) == APR_SUCCESS && waitio;
 #endif
-    *plan = (pp_shard_plan_t){conf->npools, conf->pools, ledger, books, conf->nupstreams, conf->upstreams};
+    *plan = (pp_shard_plan_t){conf->npools, conf->pools, ledger, books, conf->nupstreams, conf->upstreams, conf->resolver};
     shards = apr_pcalloc(pchild, sizeof(*shards) * (apr_size_t)conf->event_loops);
     apr_pool_pre_cleanup_register(pchild, NULL, on_child_end);
     for (int i = 0; i < conf->event_loops; i++) {

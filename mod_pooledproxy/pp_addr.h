@@ -2,6 +2,7 @@
 #ifndef PP_ADDR_H
 #define PP_ADDR_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -13,5 +14,12 @@ typedef struct pp_addr_t {
         struct sockaddr_un un;
     } u;
 } pp_addr_t;
+
+/* Of IPv4 and IPv6 addresses: the same address and port? Others never are. */
+bool pp_addr_is_same(const pp_addr_t *a, const pp_addr_t *b);
+bool pp_addr_is_among(const pp_addr_t *addr, const pp_addr_t *addrs, int n);
+
+/* AF_INET, AF_INET6 or AF_UNIX */
+int pp_addr_family(const pp_addr_t *addr);
 
 #endif

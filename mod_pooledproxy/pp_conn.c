@@ -132,6 +132,12 @@ pp_err_t pp_conn_established(pp_conn_t *conn)
     return connect_error(code);
 }
 
+bool pp_conn_leads_to(const pp_conn_t *conn, const pp_addr_t *addrs, int n)
+{
+    pp_addr_t peer = {.len = sizeof(peer.u)};
+
+    return getpeername(conn->fd, &peer.u.sa, &peer.len) == 0 && pp_addr_is_among(&peer, addrs, n);
+}
 /* ---- bytes ---- */
 
 static apr_status_t receive(const pp_conn_t *conn, char *buf, size_t *len, int flags)

@@ -33,6 +33,7 @@ struct pp_conn_t {
     int keep_requests;    /* how many more requests the peer says it takes; -1: it said nothing */
     pp_time_t idle_since; /* the last time it became idle */
     pp_time_t idle_for;   /* microseconds it was idle before its present request */
+    unsigned checked;     /* which of its host's moves it was last held against */
     pp_time_t retire_at;  /* from then on it is not used again; 0: never */
 
     /* pp_conn's own. */
@@ -54,6 +55,9 @@ pp_err_t pp_conn_open(pp_conn_t **conn, pp_loop_t *loop, const pp_addr_t *addr);
 
 /* How the connecting ended: PP_OK or connect_refused, connect_failed. */
 pp_err_t pp_conn_established(pp_conn_t *conn);
+
+/* Is its peer's address among these? */
+bool pp_conn_leads_to(const pp_conn_t *conn, const pp_addr_t *addrs, int n);
 
 /* From now on it speaks TLS with `host`; for `sessions` see pp_tls_open(). internal: it can't. */
 pp_err_t pp_conn_secure(pp_conn_t *conn, const pp_tls_t *tls, const char *host, pp_tls_sessions_t *sessions);

@@ -76,7 +76,7 @@ static answer_t *add_answer(pp_dns_addrs_t *addrs, int port)
     answer->next = addrs->answers;
     answer->port = port;
     memcpy(answer->addrs, addrs->addrs, size);
-    for (int i = 0; i < addrs->n; i++)
+    for (int i = 0; port && i < addrs->n; i++)
         set_port(&answer->addrs[i], port);
     addrs->answers = answer;
     return answer;
@@ -92,6 +92,19 @@ const pp_addr_t *pp_dns_addrs_for(pp_dns_addrs_t *addrs, int port)
     if (!answer)
         answer = add_answer(addrs, port);
     return answer->addrs;
+}
+
+bool pp_dns_addrs_same(const pp_dns_addrs_t *a, const pp_dns_addrs_t *b)
+{
+    for (int i = 0; i < a->n; i++) {
+        if (!pp_addr_is_among(&a->addrs[i], b->addrs, b->n))
+            return false;
+    }
+    for (int i = 0; i < b->n; i++) {
+        if (!pp_addr_is_among(&b->addrs[i], a->addrs, a->n))
+            return false;
+    }
+    return true;
 }
 
 bool pp_dns_name_copy(char *name, size_t size, const char *host)

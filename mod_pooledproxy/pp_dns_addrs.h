@@ -11,7 +11,7 @@
 
 typedef struct pp_dns_addrs_t {
     int n;
-    pp_addr_t *addrs; /* port 0 */
+    pp_addr_t *addrs; /* port 0, but for those of services */
     struct pp_dns_answer_t *answers;
 } pp_dns_addrs_t;
 
@@ -24,7 +24,10 @@ void pp_dns_addrs_add(pp_dns_addrs_t *addrs, const void *sockaddr, socklen_t len
 /* If `name` is an IPv4 or IPv6 literal (inet_pton(3)), makes this the one address. */
 bool pp_dns_addrs_literal(pp_dns_addrs_t *addrs, const char *name);
 
-/* All n addresses with this port. Valid until the next clear. */
+/* Does each hold the addresses of the other, in whatever order? */
+bool pp_dns_addrs_same(const pp_dns_addrs_t *a, const pp_dns_addrs_t *b);
+
+/* All n addresses with this port; 0: with those they have. Valid until the next clear. */
 const pp_addr_t *pp_dns_addrs_for(pp_dns_addrs_t *addrs, int port);
 
 /* `host` in lower case: names are the same in any case. False: it does not fit. */

@@ -18,6 +18,7 @@ static void host_forget(pp_host_t *host)
     pp_host_accounts_t accounts = {host->place.account, host->handshake.account, host->shared};
 
     apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
+    pp_moved_unwatch(host);
     pp_host_table_leave(pp_book_hosts(pool->book), &accounts, pool->seat);
     apr_pool_destroy(host->memory);
 }
@@ -75,6 +76,7 @@ static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
     for (int stage = 0; stage < STAGES; stage++)
         APR_RING_INIT(&host->waiters[stage], pp_checkout_t, link);
     apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, host);
+    pp_moved_watch(host);
     return host;
 }
 

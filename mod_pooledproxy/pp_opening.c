@@ -1,4 +1,4 @@
-/* pp_opening: opens one connection for a host: its name, then its addresses one after another, TLS, within one time-out. What a
+/* pp_opening: opens one connection for a host: its name, then its addresses (pp_race), TLS, within one time-out. What a
  * request waits for it is not decided here: it may outlive the waiter it was started for, and each waiter has its own time.
  *
  * Ownership: an opening frees itself after it has told the pool the outcome.
@@ -10,20 +10,15 @@
 
 #include "pp_pool_own.h"
 
-#define ADDRS_MAX 8
-#define ATTEMPT_MIN PP_MSEC(250) /* a SYN's way across the world and back: less would give up addresses that do answer */
-
 typedef struct pp_opening_t {
     pp_host_t *host;
     pp_dns_query_t query;
     pp_task_t task;
     pp_timer_t timer;
-    pp_conn_t *conn;
+    pp_race_t race;
+    pp_conn_t *conn; /* that has won it, while it speaks TLS */
     pp_time_t timeout, began, resolved, connected;
-    pp_addr_t addrs[ADDRS_MAX];
-    int naddrs, next;
     bool resolving;
-    pp_err_t err; /* of the last address tried */
 } pp_opening_t;
 
 #define OPENING_OF(member_ptr, member) ((pp_opening_t *)((char *)(member_ptr)-offsetof(pp_opening_t, member)))
@@ -47,8 +42,6 @@ static void opening_fail(pp_opening_t *opening, pp_err_t err)
 {
     pp_host_t *host = opening->host;
 
-    if (opening->conn)
-        pp_conn_close(&opening->conn);
     opening_end(opening);
     pp_pool_open_failed(host, err);
 }
@@ -65,30 +58,29 @@ static void opening_done(pp_opening_t *opening)
     pp_pool_opened(host, conn, &times);
 }
 
-static void opening_try(pp_opening_t *opening);
-
-/* Here it could not be done: the next address. */
-static void opening_miss(pp_opening_t *opening)
-{
-    pp_conn_close(&opening->conn);
-    opening_try(opening);
-}
-
 /* ---- TLS ---- */
 
-static void note_handshake_failed(const pp_opening_t *opening)
+/* Here it could not be done: the next address. */
+static void opening_miss(pp_opening_t *opening, pp_err_t err)
+{
+    pp_conn_close(&opening->conn);
+    pp_race_resume(&opening->race, err);
+}
+
+static void note_handshake_failed(const pp_opening_t *opening, pp_err_t err)
 {
     const pp_host_t *host = opening->host;
 
     pp_stat_add(&host->pool->stats->handshakes_failed, 1);
-    pp_log(PP_LOG_WARNING, "pool %s %s: TLS: %s: %s", host->pool->name, host->target.key, pp_err_row(opening->err)->text,
+    pp_log(PP_LOG_WARNING, "pool %s %s: TLS: %s: %s", host->pool->name, host->target.key, pp_err_row(err)->text,
            pp_conn_trouble(opening->conn));
 }
 
 static void on_handshake_event(pp_conn_t *conn, apr_int16_t events)
 {
     pp_opening_t *opening = conn->holder;
-    apr_status_t status = pp_conn_handshake(conn, &opening->err);
+    pp_err_t err = PP_OK;
+    apr_status_t status = pp_conn_handshake(conn, &err);
 
     (void)events;
     if (status == APR_EAGAIN)
@@ -97,90 +89,64 @@ static void on_handshake_event(pp_conn_t *conn, apr_int16_t events)
         opening_done(opening);
         return;
     }
-    note_handshake_failed(opening);
-    opening_miss(opening);
+    note_handshake_failed(opening, err);
+    opening_miss(opening, err);
+}
+
+/* This address has had its share of the time. */
+static void on_handshake_timer(pp_conn_t *conn)
+{
+    opening_miss(conn->holder, PP_ERR_connect_timeout);
 }
 
 static void opening_secure(pp_opening_t *opening)
 {
     const pp_host_t *host = opening->host;
+    pp_err_t err = pp_conn_secure(opening->conn, host->target.tls, host->target.host, host->sessions);
 
-    opening->err = pp_conn_secure(opening->conn, host->target.tls, host->target.host, host->sessions);
-    if (opening->err != PP_OK) {
-        opening_miss(opening);
+    if (err != PP_OK) {
+        opening_miss(opening, err);
         return;
     }
     opening->conn->on_event = on_handshake_event;
+    opening->conn->on_timer = on_handshake_timer;
+    pp_conn_alarm(opening->conn, opening->race.give_up_at);
     on_handshake_event(opening->conn, 0);
 }
 
-/* ---- one address after another ---- */
+/* ---- TCP ---- */
 
-static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
+static void on_won(pp_race_t *race, pp_conn_t *conn)
 {
-    pp_opening_t *opening = conn->holder;
+    pp_opening_t *opening = OPENING_OF(race, race);
 
-    (void)events;
-    opening->err = pp_conn_established(conn);
+    opening->conn = conn;
+    opening->conn->holder = opening;
     opening->connected = pp_clock_now();
-    if (opening->err != PP_OK)
-        opening_miss(opening);
-    else if (opening->host->target.tls)
+    if (opening->host->target.tls)
         opening_secure(opening);
     else
         opening_done(opening);
 }
 
-/* This address has had its share of the time. */
-static void on_connect_timer(pp_conn_t *conn)
+static void on_lost(pp_race_t *race, pp_err_t err)
 {
-    pp_opening_t *opening = conn->holder;
-
-    opening->err = PP_ERR_connect_timeout;
-    opening_miss(opening);
+    opening_fail(OPENING_OF(race, race), err);
 }
 
-/* When to give up the address just taken for the next one, so that one which swallows everything doesn't cost all the time: the rest of
- * the time in equal parts. 0: never, for the last one has all the rest, and without a time-out there is nothing to share. */
-static pp_time_t attempt_until(const pp_opening_t *opening)
+static void opening_connect(pp_opening_t *opening, const pp_addr_t *addrs, int naddrs)
 {
-    pp_time_t now = pp_clock_now(), share;
-    int left = opening->naddrs - opening->next;
+    pp_host_t *host = opening->host;
+    pp_race_t *race = &opening->race;
 
-    if (left == 0 || !opening->timeout)
-        return 0;
-    share = (opening->began + opening->timeout - now) / (left + 1);
-    return now + (share > ATTEMPT_MIN ? share : ATTEMPT_MIN);
-}
-
-/* The next address, until one begins to connect or none is left. */
-static void opening_try(pp_opening_t *opening)
-{
-    pp_loop_t *loop = opening->host->pool->loop;
-
-    while (opening->next < opening->naddrs) {
-        opening->err = pp_conn_open(&opening->conn, loop, &opening->addrs[opening->next++]);
-        if (opening->err == PP_OK) {
-            opening->conn->holder = opening;
-            opening->conn->on_event = on_connect_event;
-            opening->conn->on_timer = on_connect_timer;
-            pp_conn_alarm(opening->conn, attempt_until(opening));
-            return;
-        }
-    }
-    opening_fail(opening, opening->err);
-}
-
-/* Takes the addresses found, beginning with another one each time. */
-static void opening_take_addrs(pp_opening_t *opening, const pp_addr_t *addrs, int naddrs)
-{
-    int n = naddrs < ADDRS_MAX ? naddrs : ADDRS_MAX;
-    unsigned first = opening->host->next_addr++ % (unsigned)naddrs;
-
-    for (int i = 0; i < n; i++)
-        opening->addrs[i] = addrs[(first + (unsigned)i) % (unsigned)naddrs];
-    opening->naddrs = n;
     opening->resolved = pp_clock_now();
+    race->host = host;
+    race->naddrs =
+        pp_order_addrs(&host->order, opening->resolved, addrs, naddrs, host->target.port == 0, race->addrs, PP_RACE_ADDRS);
+    race->until = opening->timeout ? opening->began + opening->timeout : 0;
+    race->on_won = on_won;
+    race->on_lost = on_lost;
+    pp_race_start(race);
 }
 
 static void on_resolved(pp_dns_query_t *query, apr_status_t status)
@@ -192,8 +158,7 @@ static void on_resolved(pp_dns_query_t *query, apr_status_t status)
         opening_fail(opening, APR_STATUS_IS_TIMEUP(status) ? PP_ERR_dns_timeout : PP_ERR_dns_failed);
         return;
     }
-    opening_take_addrs(opening, query->addrs, query->naddrs);
-    opening_try(opening);
+    opening_connect(opening, query->addrs, query->naddrs);
 }
 
 static void on_opening_timer(pp_timer_t *timer)
@@ -203,6 +168,7 @@ static void on_opening_timer(pp_timer_t *timer)
 
     if (opening->conn)
         pp_conn_close(&opening->conn);
+    pp_race_stop(&opening->race);
     opening_end(opening);
     pp_pool_open_expired(host);
 }
@@ -210,6 +176,8 @@ static void on_opening_timer(pp_timer_t *timer)
 static void opening_resolve(pp_opening_t *opening)
 {
     const pp_target_t *target = &opening->host->target;
+    const pp_pool_t *pool = opening->host->pool;
+    const pp_dns_name_t name = {target->host, target->port, &pool->dns_policy, pool->stats};
     apr_status_t status;
 
     if (target->unix_path) {
@@ -218,13 +186,12 @@ static void opening_resolve(pp_opening_t *opening)
         addr.u.un.sun_family = AF_UNIX;
         apr_cpystrn(addr.u.un.sun_path, target->unix_path, sizeof(addr.u.un.sun_path));
         addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(addr.u.un.sun_path) + 1);
-        opening_take_addrs(opening, &addr, 1);
-        opening_try(opening);
+        opening_connect(opening, &addr, 1);
         return;
     }
     opening->query.on_resolved = on_resolved;
     opening_is_resolving(opening, true);
-    status = pp_dns_resolve(opening->host->pool->dns, target->host, target->port, &opening->query);
+    status = pp_dns_resolve(opening->host->pool->dns, &name, &opening->query);
     if (status != APR_EAGAIN)
         on_resolved(&opening->query, status);
 }

@@ -47,6 +47,18 @@ void pp_handshake_return(pp_host_t *host)
     pp_permit_return(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting);
 }
 
+bool pp_places_take_spare(pp_host_t *host)
+{
+    pp_pool_t *pool = host->pool;
+
+    if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !pp_place_take(host))
+        return false;
+    if (pp_permit_take(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting))
+        return true;
+    pp_place_return(host);
+    return false;
+}
+
 /* ---- moving waiters on ---- */
 
 /* What waiters that left had been given is given to those behind them, else it is returned. */
@@ -56,7 +68,8 @@ static void host_settle(pp_host_t *host)
 
     while (host->nwaiting[STAGE_SERVED] < host->nconnecting && host->nwaiting[STAGE_PLACED] + host->nwaiting[STAGE_QUEUED] > 0)
         pp_waiter_advance(host, host->nwaiting[STAGE_PLACED] ? STAGE_PLACED : STAGE_QUEUED, STAGE_SERVED);
-    spare = host->nplaces - host->nidle - host->nbusy - host->nconnecting - host->nclosing - host->nwaiting[STAGE_PLACED];
+    spare = host->nplaces - host->nidle - host->nbusy - host->nconnecting - host->nclosing - host->nracing -
+            host->nwaiting[STAGE_PLACED];
     for (; spare > 0 && host->nwaiting[STAGE_QUEUED]; spare--)
         pp_waiter_advance(host, STAGE_QUEUED, STAGE_PLACED);
     for (; spare > 0; spare--)

@@ -16,6 +16,14 @@ typedef struct pp_timeouts_t {
     pp_time_t read;       /* between two successful reads */
 } pp_timeouts_t;
 
+/* PooledProxyDNSTTL: how long what the resolver says is believed. Microseconds. */
+typedef struct pp_dns_policy_t {
+    pp_time_t ttl;      /* addresses hold that long; 0: as long as their records say, within min and max */
+    pp_time_t max, min; /* of a record's time */
+    pp_time_t stale;    /* how much longer they are used while the resolver fails */
+    pp_time_t negative; /* a failure is told for so long without waiting for the resolver */
+} pp_dns_policy_t;
+
 /* The settings of one pool. */
 typedef struct pp_pool_policy_t {
     int size;                     /* PooledProxyPoolSize: most connections, busy + idle + connecting; >= 1 */
@@ -30,6 +38,7 @@ typedef struct pp_pool_policy_t {
     int max_requests;             /* PooledProxyMaxRequests: requests one connection serves; 0: no limit */
     int max_connecting;           /* PooledProxyMaxConnecting: handshakes in flight per host; >= 1 */
     int queue;                    /* PooledProxyQueue: requests that may wait; 0: none */
+    pp_time_t dns_ttl, dns_max, dns_min, dns_stale, dns_negative; /* PooledProxyDNSTTL: pp_dns_policy_t */
 } pp_pool_policy_t;
 
 #endif

@@ -176,6 +176,8 @@ pp_pool_t *pp_pool_create(pp_loop_t *loop, pp_dns_t *dns, const char *name, cons
     pool->dns = dns;
     pool->name = name;
     pool->policy = policy;
+    pool->dns_policy =
+        (pp_dns_policy_t){policy->dns_ttl, policy->dns_max, policy->dns_min, policy->dns_stale, policy->dns_negative};
     pool->book = book;
     pool->seat = seat;
     pool->seats = pp_ledger_seats(pp_book_ledger(book));
@@ -244,7 +246,7 @@ void pp_pool_cancel(pp_checkout_t *checkout)
 }
 
 /* Why a connection whose exchange ended well is not kept all the same; -1: it is kept. One reason a line, in this order. */
-static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
+static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 {
     if (pool->draining)
         return PP_CLOSE_shutdown;
@@ -258,6 +260,8 @@ static int reason_not_to_keep(const pp_pool_t *pool, const pp_conn_t *conn)
         return PP_CLOSE_keepalive_hint;
     if (pp_host_is_over_limit(conn->host))
         return PP_CLOSE_host_limit;
+    if (pp_moved_away(conn))
+        return PP_CLOSE_address_gone;
     if (pp_place_is_due(conn))
         return PP_CLOSE_evicted;
     return -1;

@@ -19,9 +19,9 @@ typedef struct pp_pool_t pp_pool_t;
 
 /* Where a connection shall lead. Strings are copied when the pool meets the host for the first time. */
 typedef struct pp_target_t {
-    const char *key;  /* equal keys: connections are interchangeable */
-    const char *host; /* name or address */
-    int port;
+    const char *key;       /* equal keys: connections are interchangeable */
+    const char *host;      /* name or address */
+    int port;              /* 0: host is a service (SRV records) */
     const char *unix_path; /* NULL: TCP */
     int limit;             /* most connections; 0: the policy's host_limit */
     const pp_tls_t *tls;   /* NULL: in clear */

@@ -4,8 +4,10 @@
  *   pp_places.c   the permits: taken from the ledger for who waits, returned, claimed from other loops
  *   pp_waiters.c  who waits, first come first
  *   pp_opening.c  one connection being opened
+ *   pp_race.c     the addresses that race for it
  *   pp_idle.c     the life of an idle connection, and how one is closed
  *   pp_hosts.c    the hosts of a pool
+ *   pp_moved.c    what becomes of connections when a host's name leads elsewhere
  *   pp_warm.c     connections opened before they are asked for
  */
 #ifndef PP_POOL_OWN_H
@@ -15,6 +17,7 @@
 #include <apr_ring.h>
 
 #include "pp_log.h"
+#include "pp_order.h"
 #include "pp_pool.h"
 
 /* What holds for a connection in each state. In every one but the last it has a place (a permit of the ledger). */
@@ -50,11 +53,18 @@ struct pp_host_t {
     pp_tls_sessions_t *sessions;                   /* to be resumed by its next connections */
     APR_RING_HEAD(pp_idle_ring_t, pp_conn_t) idle; /* last used first */
     int nidle, nbusy, nconnecting, nclosing;
-    int nplaces; /* permits it has: one for each connection and for each waiter in STAGE_PLACED */
+    int nplaces; /* permits it has: one for each connection, each waiter in STAGE_PLACED, each attempt in nracing */
     APR_RING_HEAD(pp_waiter_ring_t, pp_checkout_t) waiters[STAGES]; /* first come first */
     int nwaiting[STAGES];
-    int nresolving;     /* of the connecting, how many wait for the name's addresses */
-    unsigned next_addr; /* round robin over the name's addresses */
+    int nracing;    /* attempts beside those in nconnecting, with a place and a handshake's permit each (pp_race.c) */
+    int nresolving; /* of the connecting, how many wait for the name's addresses */
+    pp_order_t order;
+    struct { /* pp_moved.c: where its name leads, since that has changed */
+        pp_dns_watch_t watch;
+        pp_addr_t *addrs; /* malloc'ed */
+        int naddrs;
+        unsigned times;
+    } moved;
     pp_claim_t place, handshake;
     bool lacks_place; /* in a dispatch: its own limit is reached */
     struct {          /* pp_idle.c: at what ages the peer has closed idle connections, lately */
@@ -69,6 +79,7 @@ struct pp_pool_t {
     pp_dns_t *dns;
     const char *name;
     const pp_pool_policy_t *policy;
+    pp_dns_policy_t dns_policy;
     pp_stats_t *stats;
     apr_pool_t *memory;
     apr_hash_t *hosts; /* key -> pp_host_t */
@@ -108,6 +119,54 @@ bool pp_host_is_over_limit(const pp_host_t *host);                  /* it has be
  * (microseconds; 0: no limit), pp_pool_open_expired(); never from inside this call. */
 void pp_opening_start(pp_host_t *host, pp_time_t timeout);
 
+/* ---- pp_race.c ---- */
+
+#define PP_RACE_ADDRS 8 /* of a name that has more, so many are tried for one connection */
+#define PP_RACE_MOST 2  /* at a time */
+
+typedef struct pp_race_t pp_race_t;
+
+/* One address being connected to. */
+typedef struct pp_attempt_t {
+    pp_race_t *race;
+    pp_conn_t *conn;
+    int addr;        /* its number */
+    pp_time_t until; /* it may be given up for the next; 0: never */
+} pp_attempt_t;
+
+/* Embedded in its opening. */
+struct pp_race_t {
+    /* Set before the start, the rest being zero. */
+    pp_host_t *host;
+    pp_addr_t addrs[PP_RACE_ADDRS];                   /* in the order to be tried */
+    int naddrs;                                       /* >= 1 */
+    pp_time_t until;                                  /* the opening's end, a moment; 0: none */
+    void (*on_won)(pp_race_t *race, pp_conn_t *conn); /* exactly one of these; the race is over then */
+    void (*on_lost)(pp_race_t *race, pp_err_t err);   /* of the last address that failed; also from inside pp_race_start() */
+
+    pp_time_t give_up_at; /* the moment until which the winner's address may take for more than that (TLS); 0: to the end */
+
+    /* its own */
+    pp_attempt_t attempts[PP_RACE_MOST];
+    bool failed[PP_RACE_ADDRS];
+    int next, nflying, nextra, winner;
+    pp_timer_t timer;
+    pp_err_t err;
+};
+
+void pp_race_start(pp_race_t *race);
+
+/* The connection that won was no good, and is closed: the addresses that are left race on, and on_won or on_lost comes again. */
+void pp_race_resume(pp_race_t *race, pp_err_t err);
+
+/* Nobody is told. Nothing happens when it is over, or was never started. */
+void pp_race_stop(pp_race_t *race);
+
+/* ---- pp_moved.c ---- */
+void pp_moved_watch(pp_host_t *host); /* once, when the host is made */
+void pp_moved_unwatch(pp_host_t *host);
+bool pp_moved_away(pp_conn_t *conn); /* the host's name does not lead to its peer any more */
+
 /* ---- pp_waiters.c: the counts and the gauge are kept here ---- */
 void pp_waiter_add(pp_host_t *host, pp_checkout_t *checkout); /* to STAGE_QUEUED */
 void pp_waiter_remove(pp_checkout_t *checkout);
@@ -128,6 +187,9 @@ int pp_queue_retry_after(const pp_pool_t *pool);
 /* Permits of a place for the host's next connection. */
 bool pp_place_take(pp_host_t *host);
 void pp_place_return(pp_host_t *host);
+
+/* A place and a handshake's permit, for what is not yet needed: only when nobody else wants them. */
+bool pp_places_take_spare(pp_host_t *host);
 
 /* A handshake has ended. */
 void pp_handshake_return(pp_host_t *host);

@@ -47,6 +47,8 @@ apr_status_t pp_shard_create(pp_shard_t **shardp, int index, const pp_shard_plan
         return APR_ENOSPC;
     if (status == APR_SUCCESS)
         status = pp_dns_create(&shard->dns, shard->loop, pp_loop_pool(shard->loop));
+    if (status == APR_SUCCESS && plan->resolver)
+        status = pp_dns_servers_set(shard->dns, plan->resolver);
     shard->seat_io.on_io = on_seat_io;
     if (status == APR_SUCCESS)
         status = pp_io_watch(shard->loop, &shard->seat_io, pp_seat_fd(pp_ledger_seats(plan->ledger), shard->seat), APR_POLLIN,

@@ -26,6 +26,7 @@ typedef struct pp_shard_plan_t {
     pp_book_t *const *books; /* by pool */
     int nupstreams;
     pp_upstream_t *const *upstreams;
+    const char *resolver; /* "address:port,..."; NULL: the system's */
 } pp_shard_plan_t;
 
 /* Makes the shard number `index` with its loop, not started yet. Lives in `p`. APR_ENOSPC: the ledger has no seat left. */

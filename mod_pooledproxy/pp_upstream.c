@@ -9,7 +9,9 @@
 #include <strings.h>
 #include <sys/un.h>
 
-#define ACCEPTED "; accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/... and unix:/PATH|http://HOST/..."
+#define ACCEPTED                                                                                               \
+    "; accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:" \
+    "/PATH|http://HOST/..."
 #define HOST_MAX 253 /* RFC 1035 section 2.3.4 */
 
 /* The parts of a URL are read one after the other: each step moves *at behind its part and returns NULL, or says what is wrong. */
@@ -35,9 +37,14 @@ static const char *parse_socket(apr_pool_t *p, const char **at, pp_server_t *ser
 
 static const char *parse_scheme(apr_pool_t *p, const char **at, pp_server_t *server)
 {
-    static const char *const later[] = {"h2c://", "srv+http://"};
+    static const char *const later[] = {"h2c://"};
     size_t len = strncasecmp(*at, "http://", 7) == 0 ? 7 : strncasecmp(*at, "https://", 8) == 0 ? 8 : 0;
 
+    if (strncasecmp(*at, "srv+http://", 11) == 0) {
+        server->is_service = true;
+        *at += 11;
+        return server->unix_path ? "a socket has no SRV records" : NULL;
+    }
     if (len) {
         server->is_tls = len == 8;
         *at += len;
@@ -109,13 +116,36 @@ static const char *parse_host(apr_pool_t *p, const char **at, pp_server_t *serve
     return NULL;
 }
 
+/* RFC 2782: _Service._Proto.Name; moves to the Name. */
+static const char *service_domain(const char *host)
+{
+    for (int i = 0; i < 2; i++) {
+        const char *dot = *host == '_' ? strchr(host, '.') : NULL;
+
+        if (!dot)
+            return NULL;
+        host = dot + 1;
+    }
+    return *host ? host : NULL;
+}
+
+static const char *check_service(apr_pool_t *p, const char **at, pp_server_t *server)
+{
+    (void)p;
+    if (!server->is_service)
+        return NULL;
+    if (**at == ':')
+        return "the SRV records say which port";
+    return service_domain(server->host) ? NULL : "the name of a service is _SERVICE._tcp.NAME";
+}
+
 static const char *parse_port(apr_pool_t *p, const char **at, pp_server_t *server)
 {
     const char *digits = *at + 1;
     size_t len;
 
     (void)p;
-    server->port = pp_server_default_port(server);
+    server->port = server->is_service ? 0 : pp_server_default_port(server);
     if (**at != ':')
         return NULL;
     len = strspn(digits, "0123456789");
@@ -159,6 +189,11 @@ static void name_server(apr_pool_t *p, pp_server_t *server)
     const char *host = strchr(server->host, ':') ? apr_pstrcat(p, "[", server->host, "]", NULL) : server->host;
     const char *host_port = apr_psprintf(p, "%s:%d", host, server->port);
 
+    if (server->is_service) {
+        server->key = host;
+        server->authority = service_domain(host);
+        return;
+    }
     server->authority = server->port == pp_server_default_port(server) ? host : host_port;
     server->key = server->is_tls ? apr_pstrcat(p, "https://", host_port, NULL) : host_port;
     if (server->unix_path) /* with TLS the host is in SNI, and verified */
@@ -167,7 +202,8 @@ static void name_server(apr_pool_t *p, pp_server_t *server)
 
 const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server)
 {
-    static parse_step_t *const steps[] = {parse_socket, parse_scheme, check_authority, parse_host, parse_port, parse_path};
+    static parse_step_t *const steps[] = {parse_socket,  parse_scheme, check_authority, parse_host,
+                                          check_service, parse_port,   parse_path};
     pp_server_t *made = apr_pcalloc(p, sizeof(*made));
     const char *at = url, *why = NULL;
 

@@ -26,15 +26,16 @@ typedef struct pp_pool_def_t {
 typedef struct pp_server_t {
     const char *url;       /* as configured, for people */
     const char *key;       /* what tells connections of this server from others of its pool: "host:port", "https://host:port",
-                              "unix:/path", "unix:/path|https://host:port" */
+                              "unix:/path", "unix:/path|https://host:port", or a service */
     bool is_tls;           /* https:// */
     const char *host;      /* name or address literal, IPv6 without brackets; of a unix socket the host of its http:// part */
     const char *authority; /* host[:port] for the Host field: port left out when it is the scheme's, IPv6 in brackets */
-    int port;
+    int port;              /* 0: host is a service, "_api._tcp.example", whose SRV records say more */
     const char *unix_path; /* NULL: TCP */
     const char *path;      /* the URL's path, "" or "/..."; of a named upstream's server without the slash at its end */
-    int weight;            /* >= 1 */
-    int limit;             /* most connections to this server, 0: the policy's host_limit */
+    bool is_service;
+    int weight; /* >= 1 */
+    int limit;  /* most connections to this server, 0: the policy's host_limit */
     bool backup;
     bool drain;
 } pp_server_t;
@@ -57,8 +58,8 @@ typedef struct pp_upstream_t {
     int index;              /* of a named upstream: its place in each loop's balancer state; -1 for a single URL */
 } pp_upstream_t;
 
-/* Parses http[s]://host[:port][/path] or unix:/path|http[s]://host[:port]/[path] into a server in `p`. Returns NULL and sets *server, or a
- * message that says what is wrong and what is accepted (h2c and srv+http are named as not available). */
+/* Parses http[s]://host[:port][/path], srv+http://_service._tcp.name[/path] or unix:/path|http[s]://host[:port]/[path] into a server in `p`. Returns NULL and sets *server, or a
+ * message that says what is wrong and what is accepted (h2c is named as not available). */
 const char *pp_server_parse(apr_pool_t *p, const char *url, pp_server_t **server);
 
 /* The port that a URL of its scheme does not need to have. */

@@ -44,16 +44,11 @@ static int share_of_loop(const pp_pool_t *pool)
 /* The permits that a connection ahead of need takes only when nobody else wants them. */
 static bool take_permits(pp_host_t *host)
 {
-    pp_pool_t *pool = host->pool;
+    const pp_pool_t *pool = host->pool;
 
     if (pool->policy->idle_max && pp_account_sum(pool->seats, pp_book_idle(pool->book)) >= pool->policy->idle_max)
         return false;
-    if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !pp_place_take(host))
-        return false;
-    if (pp_permit_take(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting))
-        return true;
-    pp_place_return(host);
-    return false;
+    return pp_places_take_spare(host);
 }
 
 static void host_warm(pp_host_t *host, int share)

@@ -59,12 +59,15 @@ good($_) for (
     "RewriteEngine On\nRewriteRule ^/a - [H=pooledproxy:http://h/]",
 );
 
-my $urls = 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
+my $urls = 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/... and upstream://NAME/...';
 my @bad_urls = (
     ['https:/h/'                => "not the URL of a server; $urls"],
     ['https://h:0/'             => 'the port must be a number from 1 to 65535'],
     ['h2c://h/'                 => "h2c:// is not available in this version; $urls"],
-    ['srv+http://_api._tcp.h/'  => "srv+http:// is not available in this version; $urls"],
+    ['srv+http://api._tcp.h/'   => "the name of a service is _SERVICE._tcp.NAME; $urls"],
+    ['srv+http://_api._tcp/'    => "the name of a service is _SERVICE._tcp.NAME; $urls"],
+    ['srv+http://_api._tcp.h:80/' => "the SRV records say which port; $urls"],
+    ['unix:/s|srv+http://_api._tcp.h/' => "a socket has no SRV records; $urls"],
     ['ftp://h/'                 => "not the URL of a server; $urls"],
     ['backend:8080'             => 'not the URL of a server'],
     ['http:///x'                => 'the host is missing'],
@@ -155,7 +158,7 @@ bad($_->[0], $_->[1]) for (
     ["<Location />\n" . upstream($server) . "\n</Location>" => '<PooledProxyUpstream not allowed'],
     ['PooledProxyServer http://h/' => 'PooledProxyServer is accepted inside <PooledProxyUpstream NAME> only'],
     [upstream("PooledProxyServer\n") => 'the URL is missing'],
-    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/... and unix:/PATH|http://HOST/...'],
+    [upstream("PooledProxyServer upstream://b/\n") => 'accepted: http://HOST[:PORT]/..., https://HOST[:PORT]/..., srv+http://_SERVICE._tcp.NAME/... and unix:/PATH|http://HOST/...'],
     [upstream("PooledProxyServer http://h/ weight=0\n") => "weight: '0' is not accepted; accepted: a number from 1 to 1000"],
     [upstream("PooledProxyServer http://h/ limit=x\n") => "limit: 'x' is not accepted; accepted: a number from 1 to 1000000"],
     [upstream("PooledProxyServer http://h/ wieght=1\n") => "'wieght=1' is not accepted; accepted: weight=N, limit=N, backup, drain"],
@@ -194,6 +197,20 @@ bad('PooledProxyMaxAge 25h', "PooledProxyMaxAge: '25h' is not accepted; accepted
 bad("PooledProxyMaxAge 1h $_", "PooledProxyMaxAge: '$_' is not accepted; accepted: jitter=P%, P from 0 to 99")
   for qw(jitter=100% jitter=-1% jitter=5 jitter=% jitter= 5% jiter=5%);
 bad('PooledProxyMaxAge 1h jitter=1% jitter=2%', 'PooledProxyMaxAge takes 1-2 arguments');
+
+good("PooledProxyDNSTTL $_") for 'record', '300s', '1ms stale=0 negative=0', 'RECORD max=1h min=0 stale=24h negative=10s', 'record MIN=2';
+bad('PooledProxyDNSTTL', 'PooledProxyDNSTTL: nothing is given; accepted: record|T [max=T] [min=T] [stale=T] [negative=T]');
+bad("PooledProxyDNSTTL $_", "PooledProxyDNSTTL: '$_' is not accepted; accepted: a time from 1ms to 24h") for qw(0 25h -1 records max=5s);
+bad("PooledProxyDNSTTL record $_", "PooledProxyDNSTTL: '$_' is not accepted; accepted: max=T, min=T, stale=T, negative=T") for qw(5s maxx=1 max ttl=1 =5);
+bad("PooledProxyDNSTTL record $_", 'PooledProxyDNSTTL: ' . (split /=/)[0] . ': ') for qw(max=0 min=25h stale= negative=x);
+bad('PooledProxyDNSTTL record max=1 MAX=2', "PooledProxyDNSTTL: 'max' is given twice");
+bad("PooledProxyDNSTTL 5s $_=1s", "PooledProxyDNSTTL: $_: it is a limit of the record's own time; accepted with record only") for qw(max min);
+bad("PooledProxyDNSTTL record min=10s max=5s\nPooledProxyPass / http://h/", 'PooledProxyDNSTTL min=10s is more than max=5s (');
+good("main:PooledProxyResolver $_") for '127.0.0.1', '127.0.0.1:53 10.0.0.1:5353', '::1 [::1] [2001:db8::1]:5353';
+bad("main:PooledProxyResolver $_", "PooledProxyResolver: '$_' is not accepted; accepted: an IPv4 or IPv6 address, with a port as ADDR:PORT or [ADDR]:PORT")
+  for qw(dns.example 127.0.0 127.0.0.1: 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:5x [::1 [::1]x [127.0.0.1]:53 :53);
+bad('main:PooledProxyResolver', 'PooledProxyResolver: nothing is given; accepted: ADDR[:PORT] ...');
+bad('PooledProxyResolver 127.0.0.1', 'PooledProxyResolver cannot occur within <VirtualHost> section');
 
 # ---- settings of requests ----
 
@@ -236,7 +253,7 @@ bad("main:PooledProxyEventLoops $_", "PooledProxyEventLoops: '$_' is not accepte
 bad('PooledProxyEventLoops 2', 'PooledProxyEventLoops cannot occur within <VirtualHost> section');
 
 # What is not built yet is not accepted silently.
-bad("$_ x", "Invalid command '$_'") for qw(PooledProxyDNSTTL PooledProxyResolver PooledProxyProtocol PooledProxyRetry
+bad("$_ x", "Invalid command '$_'") for qw(PooledProxyProtocol PooledProxyRetry
   PooledProxyBreaker PooledProxyHealthCheck PooledProxyAlert PooledProxyTrace PooledProxyTraceContext);
 
 done_testing();

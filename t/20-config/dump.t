@@ -31,12 +31,13 @@ sub has {
 
 subtest 'defaults' => sub {
     my ($pools, undef, $output) = dumped(config => 'PooledProxyPass / http://h/');
-    like($output, qr/^mod_pooledproxy: 3 pools\n  PooledProxyEventLoops 1 \(default\)\npool front\.test:\d+ \(main server\)$/m, 'it begins so');
+    like($output, qr/^mod_pooledproxy: 3 pools\n  PooledProxyEventLoops 1 \(default\)\n  PooledProxyResolver the system's \(default\)\npool front\.test:\d+ \(main server\)$/m, 'it begins so');
     unlike($output, qr/warn|has no effect/, 'no warning');
     like($pools->{'front.test:PORT'}{from}, qr{/httpd\.conf:\d+$}, 'a virtual host is where it begins');
     has($pools->{'front.test:PORT'}, map { "$_ (default)" } 'PooledProxy On', 'PooledProxyPoolSize 100', 'PooledProxyHostLimit 0',
         'PooledProxyKeepAlive On', 'PooledProxyKeepAliveTimeout 30s', 'PooledProxyIdleMax 0', 'PooledProxyIdleMin 0',
         'PooledProxyMaxAge 1h jitter=10%', 'PooledProxyMaxRequests 0', 'PooledProxyMaxConnecting 16', 'PooledProxyQueue 1000',
+        'PooledProxyDNSTTL record max=5min min=1s stale=60s negative=5s',
         'PooledProxyTimeout total=0', 'PooledProxyTimeout pool=5s', 'PooledProxyTimeout connect=5s', 'PooledProxyTimeout write=60s',
         'PooledProxyTimeout first-byte=60s', 'PooledProxyTimeout read=60s', 'PooledProxyPreserveHost Off',
         'PooledProxyForwarded x-forwarded', 'PooledProxyRewriteRedirects On', 'PooledProxyAsync On', 'PooledProxyStatusHeader errors',

@@ -64,6 +64,14 @@ quiet(limited('', "PooledProxyPoolSize 21\n"));
 quiet(limited('', "PooledProxyPoolSize 20\nPooledProxyHostLimit 5\n")); # it lifts that one
 quiet(limited('', "PooledProxyPoolSize 20\nPooledProxyHostLimit auto\n"));
 
+my $no_names = 'are addresses and sockets, no names; remove it';
+my $address  = "PooledProxyPass /k http://127.0.0.1/\nPooledProxyPass /i http://[::1]/\nPooledProxyPass /j unix:/s|http://h/\n";
+warned("${address}PooledProxyDNSTTL 5s #!", "PooledProxyDNSTTL has no effect: its servers $no_names");
+quiet("$address${route}PooledProxyDNSTTL 5s");
+quiet("${address}PooledProxyPass /s srv+http://_api._tcp.h/\nPooledProxyDNSTTL 5s");
+warned($address, "PooledProxyResolver has no effect: all servers $no_names", main_config => 'PooledProxyResolver 127.0.0.1 #!');
+quiet($address . api(''), main_config => 'PooledProxyResolver 127.0.0.1');
+
 my $nobody_waits = 'nobody waits for a connection, by PooledProxyQueue 0 (AT); remove one of the two';
 my $no_queue     = "PooledProxyQueue 0\nPooledProxyPoolSize 16\n";
 warned("$route${no_queue}PooledProxyTimeout pool=1s read=1s #!", "PooledProxyTimeout pool= has no effect: $nobody_waits");

@@ -10,6 +10,7 @@ use Test::PooledProxy::Client;
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Example;
 use Test::PooledProxy::Program;
+use Test::PooledProxy::Resolver;
 use Test::PooledProxy::Util qw(wait_until read_file slowness);
 use Time::HiRes qw(time);
 
@@ -22,6 +23,7 @@ my %use_of = (
     'large-files'    => \&large_files,
     'sse-websocket'  => \&sse_websocket,
     'slow-requests'  => \&slow_requests,
+    'names-that-move' => \&names_that_move,
     'public-api'     => \&public_api,
     'mutual-tls'     => \&mutual_tls,
 );
@@ -229,6 +231,22 @@ sub sse_websocket {
     $_->close for $client, @streams;
     ok(wait_until(5, sub { pool($example, 'streams')->{busy} == 0 }), 'clients that go away let their connections go');
     return ends_well($example);
+}
+
+sub names_that_move {
+    my ($name) = @_;
+    return pass(Test::PooledProxy::Resolver::missing()) if Test::PooledProxy::Resolver::missing();
+    my @backends = map { Test::PooledProxy::Backend->new } 1 .. 2;
+    my $dir = File::Temp->newdir;
+    my $resolver = Test::PooledProxy::Resolver->new(dir => $dir, ttl => 1, records => { 'orders.test' => ['127.0.0.1'] }, srv => [['_http._tcp.users.test', 'orders.test', $backends[0]->port, 1, 1]]);
+    my $example = started($name, defines => {PP_RESOLVER => $resolver->address, PP_NAME => 'orders.test:' . $backends[0]->port, PP_SERVICE => '_http._tcp.users.test'});
+    is(statuses([map { $example->client->get($_) } qw(/orders/bytes?n=1 /users/bytes?n=1)]), '200:2', 'by name and by service');
+    $resolver->{srv}[0][2] = $backends[1]->port;
+    $resolver->restart;
+    ok(wait_until(5, sub { $example->client->get('/users/bytes?n=1'); $backends[1]->stats->{requests} > 0 }), 'the service has moved to another port');
+    is($example->client->get('/orders/bytes?n=1')->{status}, 200, 'the name has not');
+    ends_well($example);
+    return;
 }
 
 sub threads_of {

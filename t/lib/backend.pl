@@ -3,6 +3,7 @@
 # backend of the tests. Prints its port, then serves until it is ended. Needs no module beyond Perl's own.
 #
 #   --port N          listen there (default: a free port)      --ready FILE   write the port there instead of standard output
+#   --address ADDR    listen on that address of the loopback, IPv4 or IPv6, in place of 127.0.0.1
 #   --keepalive MS    close connections that were idle that long: exactly then, whatever comes in that moment
 #
 #   /                 a greeting                               /bytes?n=N          N bytes
@@ -11,6 +12,7 @@
 #   /sink             reads the body, answers its length       /events?n=N&ms=MS   server-sent events (n=0: without end)
 #   /digest           reads the body, answers its SHA-256
 #   /close            answers, then closes                     /reset              closes without an answer
+#   /where            the address it listens on; ms=MS: so much later
 #   lazy=MS in any query: the body is not read for so long
 #   /once?id=ID       answers; counts the IDs that came more than once, and for how many no answer was sent
 #   /stats            counters as JSON; its own connection and request are not counted
@@ -19,12 +21,12 @@ use warnings;
 use Digest::SHA ();
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Getopt::Long;
-use IO::Socket::INET;
+use IO::Socket::IP;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(time);
 
-my %option = (port => 0, keepalive => 0);
-GetOptions(\%option, 'port=i', 'ready=s', 'keepalive=i') or die "backend.pl: wrong options\n";
+my %option = (port => 0, keepalive => 0, address => '127.0.0.1');
+GetOptions(\%option, 'port=i', 'address=s', 'ready=s', 'keepalive=i') or die "backend.pl: wrong options\n";
 $SIG{PIPE} = 'IGNORE';
 
 my $filling = '0123456789abcdef' x 4096;    # 64 KB
@@ -33,7 +35,7 @@ my %seen;                                   # how often an ID of /once came
 my (%conns, @timers);                       # by descriptor; [when, code] in order
 my ($reading, $writing) = ('', '');         # select's sets
 
-my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $option{port}, Listen => 4096, ReuseAddr => 1)
+my $listener = IO::Socket::IP->new(LocalAddr => $option{address}, LocalPort => $option{port}, Listen => 4096, ReuseAddr => 1, GetAddrInfoFlags => 0)
   or die "backend.pl: cannot listen: $!\n";
 $listener->blocking(0);
 announce($listener->sockport);
@@ -273,6 +275,7 @@ sub answer {
     my $path = $request->{path};
     if    ($path eq '/bytes')  { send_filling($conn, $args->{n} // 1024) }
     elsif ($path eq '/slow')   { after($args->{ms} // 1000, sub { send_late($conn, $request) }) }
+    elsif ($path eq '/where')  { after($args->{ms} // 0, sub { respond($conn, 200, $option{address}) if is_current($conn, $request) }) }
     elsif ($path eq '/echo')   { respond($conn, 200, "$request->{method} $request->{target}\n$request->{fields}\n\n$request->{body}") }
     elsif ($path eq '/once')   { respond($conn, 200, "once\n") }
     elsif ($path eq '/sink')   { respond($conn, 200, "$request->{length}\n") }

@@ -16,7 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, SERVFAIL = 2, NXDOMAIN = 3, SILENT = -1, HALF = -2 };
+enum {
+    TYPE_A = 1,
+    TYPE_AAAA = 28,
+    SERVFAIL = 2,
+    NXDOMAIN = 3,
+    SILENT = -1,
+    HALF = -2,
+    OTHER = -3,
+    GARBAGE = -4,
+    TRUNCATED = -5,
+    LOOP = -6,
+    FOR_OTHER = -7
+};
 
 typedef struct record_t {
     const char *name;
@@ -43,7 +55,8 @@ static int server_fd, server_port;
 static pthread_t server_thread;
 static atomic_bool server_stopping;
 static atomic_int server_asked; /* questions for A so far */
-static atomic_int server_mood;  /* 0, SERVFAIL, SILENT, or HALF: silent to AAAA */
+static atomic_int
+    server_mood; /* 0, SERVFAIL, NXDOMAIN, SILENT, HALF: silent to AAAA, OTHER: other addresses; below: wrong answers */
 
 /* The question's name as text; returns its type. */
 static int read_question(const unsigned char *packet, char *name, size_t size)
@@ -68,7 +81,31 @@ static size_t put_record(unsigned char *p, const record_t *record)
     head[11] = (unsigned char)len;
     memcpy(p, head, sizeof(head));
     inet_pton(record->type == TYPE_A ? AF_INET : AF_INET6, record->address, p + sizeof(head));
+    p[sizeof(head)] ^= server_mood == OTHER;
     return sizeof(head) + len;
+}
+
+/* Makes an answer wrong, as the mood is; `question` is where the question ends. */
+static size_t spoil(unsigned char *packet, size_t question, size_t len)
+{
+    static const unsigned char loop[] = {0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 99, 0, 2, 0xc0, 12};
+
+    if (server_mood == GARBAGE) {
+        for (size_t i = question; i < 500; i++)
+            packet[i] = (unsigned char)(i * 37);
+        packet[7] = 9;
+        return 500;
+    }
+    if (server_mood == LOOP) {
+        memcpy(packet + question, loop, sizeof(loop));
+        packet[7] = 1;
+        return question + sizeof(loop);
+    }
+    if (server_mood == TRUNCATED)
+        packet[2] |= 2;
+    if (server_mood == FOR_OTHER && len > question + 1)
+        packet[question + 1] = 16; /* the end of the name */
+    return len;
 }
 
 /* Turns the question in `packet` into its answer; returns the new length, 0: none. */
@@ -76,6 +113,7 @@ static size_t make_answer(unsigned char *packet, size_t len)
 {
     char name[256];
     int type = read_question(packet, name, sizeof(name));
+    size_t question = len;
     bool exists = false;
 
     server_asked += type == TYPE_A;
@@ -86,14 +124,14 @@ static size_t make_answer(unsigned char *packet, size_t len)
     for (int i = 0; i < NRECORDS; i++) {
         if (strcmp(records[i].name, name) != 0)
             continue;
-        exists = true;
-        if (records[i].type != type || server_mood == SERVFAIL)
+        exists = server_mood != NXDOMAIN;
+        if (records[i].type != type || server_mood == SERVFAIL || server_mood == NXDOMAIN)
             continue;
         len += put_record(packet + len, &records[i]);
         packet[7]++;
     }
     packet[3] |= server_mood == SERVFAIL ? SERVFAIL : exists ? 0 : NXDOMAIN;
-    return len;
+    return spoil(packet, question, len);
 }
 
 static void *run_server(void *arg)

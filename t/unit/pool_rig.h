@@ -23,6 +23,9 @@ static void begin(void)
 {
     policy =
         (pp_pool_policy_t){.size = 10, .keep_alive = true, .keep_alive_timeout = PP_SEC(60), .max_connecting = 10, .queue = 10};
+    policy.dns_max = PP_SEC(300);
+    policy.dns_min = policy.dns_negative = PP_SEC(1);
+    policy.dns_stale = PP_SEC(60);
     server_open(&server);
     server_open_unix(&other);
     loop = drive_loop(&memory);

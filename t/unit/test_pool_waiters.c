@@ -316,7 +316,7 @@ static int beside(const hole_t *hole)
 
 static void test_next_address(void)
 {
-    asker_t first = {.checkout.connect_timeout = PP_SEC(4)}, second = first;
+    asker_t first = {.checkout.connect_timeout = PP_SEC(4)}, second = first, third = first, fourth = first;
     int names = silent_begin(), fd;
     hole_t hole = {0};
     pp_target_t target = {.key = "two.test", .host = "two.test"};
@@ -328,13 +328,46 @@ static void test_next_address(void)
     ask_target(&first, &target);
     ask_target(&second, &target);
     ok(drive_until(loop, (resolve(names), stats.busy == 1)), "who begins with the other address is connected at once");
-    wait_for(PP_SEC(2) - 1);
-    is_int(stats.busy, 1, "who begins with this one waits for half of his time");
+    wait_for(PP_MSEC(250) - 1);
+    is_int(stats.busy, 1, "who begins with this one waits 250 ms");
+    is_int(stats.connecting, 1, "... with one connection being opened");
     wait_for(1);
-    ok(drive_until(loop, stats.busy == 2), "... then has the other one");
+    ok(drive_until(loop, stats.busy == 2), "... then the other one is tried beside it, and wins");
     is_int(stats.conn_failed, 0, "... by the same opening");
+    is_int(stats.connecting, 0, "... and nothing is left of the race");
+    ask_target(&third, &target);
+    ask_target(&fourth, &target);
+    ok(drive_until(loop, stats.busy == 4), "from then on the other one is tried first");
     wait_for(PP_SEC(10));
     ok(first.conn && second.conn, "the time-out is for connecting only");
+    cancel_all(&first, 1);
+    cancel_all(&second, 1);
+    cancel_all(&third, 1);
+    cancel_all(&fourth, 1);
+    close(fd);
+    close(names);
+    hole_close(&hole);
+    end();
+}
+
+static void test_race_without_permits(void)
+{
+    asker_t first = {.checkout.connect_timeout = PP_SEC(4)}, second = first;
+    int names = silent_begin(), fd;
+    hole_t hole = {0};
+    pp_target_t target = {.key = "two.test", .host = "two.test", .limit = 2};
+
+    note("there is no permit for a second attempt");
+    ok(hole_open(&hole), "a server with a full backlog");
+    fd = beside(&hole);
+    target.port = hole.port;
+    ask_target(&first, &target);
+    ask_target(&second, &target);
+    ok(drive_until(loop, (resolve(names), stats.busy == 1)), "who begins with the other address is connected at once");
+    wait_for(PP_MSEC(1990));
+    is_int(stats.busy + stats.connecting, 2, "who begins with this one has no second attempt");
+    wait_for(PP_MSEC(60));
+    ok(drive_until(loop, stats.busy == 2), "... but after half of his time the other address");
     cancel_all(&first, 1);
     cancel_all(&second, 1);
     close(fd);
@@ -354,6 +387,7 @@ int main(void)
     test_timeout_begins_when_served();
     test_connecting_takes_too_long();
     test_next_address();
+    test_race_without_permits();
     drive_end();
     return done_testing();
 }
