@@ -40,7 +40,7 @@ static bool accounts_get(pp_pool_t *pool, const char *key, pp_host_accounts_t *a
 
     if (pp_host_table_use(table, key, pool->seat, accounts))
         return true;
-    hosts_sweep(pool); /* there may be room then, */
+    hosts_sweep(pool);                               /* there may be room then, */
     pp_ledger_find_dead(pp_book_ledger(pool->book)); /* or who died may have left the table locked */
     return pp_host_table_use(table, key, pool->seat, accounts);
 }
