@@ -148,10 +148,21 @@ subtest 'nobody starves: 100 clients on 8 loops press on 4 connections' => sub {
     $counter->stop;
 };
 
+# Has each of its threads stopped?
+sub is_stopped {
+    my ($pid) = @_;
+    for my $stat (glob "/proc/$pid/task/*/stat") {
+        open my $in, '<', $stat or next;
+        return 0 if (readline($in) // '') !~ /^\d+ \(.*\) T/;
+    }
+    return 1;
+}
+
 # While a process is stopped the others take the new clients.
 sub connected_to {
     my ($setup, $children, $others, %args) = @_;
     kill STOP => @$others;
+    ok(wait_until(5, sub { !grep { !is_stopped($_) } @$others }), 'the other children are stopped');
     my $crowd = crowd_of($setup, children => 4, each => 0, paths => ['/?ms=4'], %args);
     my $ok    = $crowd->run_until(5, sub { $crowd->answered > 3 * $args{clients} });
     kill CONT => @$others;
