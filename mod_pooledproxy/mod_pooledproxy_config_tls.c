@@ -2,7 +2,9 @@
 #include "mod_pooledproxy_config_build.h"
 
 #include <apr_file_info.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
+#include <arpa/inet.h>
 #include <http_log.h>
 
 APLOG_USE_MODULE(pooledproxy);
@@ -61,11 +63,27 @@ static const char *read_file(cmd_parms *cmd, const char *arg, const char **text)
     return *text ? NULL : apr_psprintf(cmd->pool, "'%s' is not a path", arg);
 }
 
+/* An address, or labels with dots between; one at the end is allowed, none at the beginning: OpenSSL takes that for any subdomain. */
+static bool is_host(const char *name)
+{
+    struct in6_addr addr;
+
+    if (inet_pton(AF_INET6, name, &addr) == 1)
+        return true;
+    if (!apr_isalnum(*name) || strstr(name, ".."))
+        return false;
+    for (; *name; name++) {
+        if (!apr_isalnum(*name) && !strchr("-_.", *name))
+            return false;
+    }
+    return true;
+}
+
 static const char *read_word(cmd_parms *cmd, const char *arg, const char **text)
 {
     if (!*arg)
         return "the value is empty";
-    if (cmd->info == &pooledproxy_tls_rows[PP_TLS_ROW_tls_server_name] && (strlen(arg) > NAME_MAX_LEN || strpbrk(arg, "/*@ []")))
+    if (cmd->info == &pooledproxy_tls_rows[PP_TLS_ROW_tls_server_name] && (strlen(arg) > NAME_MAX_LEN || !is_host(arg)))
         return apr_psprintf(cmd->pool, "'%s' is not accepted; accepted: the name of a host, or an address", arg);
     *text = arg;
     return NULL;
@@ -155,7 +173,10 @@ static const pp_tls_row_t *row_at_fault(const pp_tls_settings_t *settings, const
 static bool is_same_tls(const struct pp_pool_settings_t *a, const struct pp_pool_settings_t *b)
 {
     for (int i = 0; i < PP_TLS_ROWS; i++) {
-        if (strcmp(pooledproxy_tls_text(a, &pooledproxy_tls_rows[i]), pooledproxy_tls_text(b, &pooledproxy_tls_rows[i])) != 0)
+        bool in_a = pooledproxy_tls_value(a, &pooledproxy_tls_rows[i])->text,
+             in_b = pooledproxy_tls_value(b, &pooledproxy_tls_rows[i])->text;
+        if (in_a != in_b ||
+            strcmp(pooledproxy_tls_text(a, &pooledproxy_tls_rows[i]), pooledproxy_tls_text(b, &pooledproxy_tls_rows[i])) != 0)
             return false;
     }
     return true;

@@ -104,6 +104,8 @@ static bool may_try_other(const pp_call_t *call, pp_err_t err)
     case PP_ERR_dns_failed:
     case PP_ERR_dns_timeout:
         return call->upstream->nservers > 1 && call->attempts < 2;
+    case PP_ERR_tls_alert: /* may also come after the request */
+        return !call->exchange.began_at && call->upstream->nservers > 1 && call->attempts < 2;
     default:
         return false;
     }
@@ -289,6 +291,7 @@ static void checkout_begin(pp_call_t *call)
     call->checkout.connect_timeout = call->timeouts.connect;
     call->checkout.fresh = call->replayed;
     call->checkout.retry_after = call->retry_after = 0;
+    call->exchange.began_at = 0;
     if (server->is_tls && !target.tls) { /* named at run time, where the configuration let nobody expect it */
         pp_log(PP_LOG_ERR, "%s: TLS was not prepared for the pool %s", server->key, call->upstream->pool->name);
         checkout_failed(call, PP_ERR_internal);

@@ -7,6 +7,7 @@
 
 #define KEEP_MARGIN PP_SEC(1)          /* between our giving up an idle connection and the moment the peer said that it closes it */
 #define PART_TIME PP_MSEC(250)         /* for the peer to close its side too: more than the way across the world and back */
+#define GOOD_FOR PP_SEC(1)             /* a connection that never served and is closed sooner was none */
 #define LEARN_FROM 3                   /* so many closes at the same age are no accident */
 #define LEARN_LEAST PP_MSEC(100)       /* a close sooner after an answer has another reason than a time */
 #define LEARN_APART PP_MSEC(100)       /* those closer together are one event, a restart of the peer for example */
@@ -178,6 +179,11 @@ static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
     (void)events;
     if (status == APR_EAGAIN)
         return;
+    if (pp_conn_failure(conn) != PP_OK)
+        pp_log(PP_LOG_WARNING, "pool %s: %s: TLS: %s", pool->name, conn->host->target.key, pp_conn_trouble(conn));
+    if (conn->requests == 0 &&
+        pp_loop_now(conn->loop) - conn->opened_at < GOOD_FOR) /* TLS 1.3 refuses clients after the handshake */
+        pp_warm_outcome(conn->host, false);
     if (status == APR_EOF || status == PP_TLS_CUT)
         pp_idle_learn(conn, pp_loop_now(conn->loop) - conn->idle_since);
     pp_conn_destroy(conn, status == APR_SUCCESS ? PP_CLOSE_unexpected_data : PP_CLOSE_peer_closed);

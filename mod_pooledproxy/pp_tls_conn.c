@@ -10,6 +10,7 @@
 #include "pp_tls_own.h"
 
 #define RECORD_MAX SSL3_RT_MAX_PLAIN_LENGTH
+#define RECORDS_AT_ONCE 64
 #define TROUBLE_MAX 256
 #define ALERT_OF(code) (ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET)
 
@@ -18,6 +19,8 @@ struct pp_tls_conn_t {
     SSL *ssl;
     const pp_tls_wire_t *wire;
     void *wire_self;
+    const SSL_SESSION *offered;
+    bool asked_in_vain;      /* in the step that runs the wire had nothing */
     bool is_drained;         /* in the step that runs the wire has given less than was asked for: it has no more now */
     bool awaits_room;        /* the last step could not write */
     bool has_more;           /* the last read was ended by its caller's room, or by `ended` */
@@ -40,6 +43,7 @@ static int on_bio_read(BIO *bio, char *buf, int size)
         conn->is_drained = len < (size_t)size;
         return (int)len;
     }
+    conn->asked_in_vain |= status == APR_EAGAIN;
     if (status == APR_EAGAIN)
         BIO_set_retry_read(bio);
     else
@@ -119,6 +123,7 @@ static void session_offer(pp_tls_conn_t *conn, pp_tls_sessions_t *sessions)
     session = pp_tls_session_take(sessions);
     if (session)
         SSL_set_session(conn->ssl, session);
+    conn->offered = session; /* only to be compared */
     SSL_SESSION_free(session);
 }
 
@@ -154,6 +159,8 @@ void pp_tls_close(pp_tls_conn_t **connp)
     pp_tls_conn_t *conn = *connp;
 
     *connp = NULL;
+    if (conn->offered && !SSL_is_init_finished(conn->ssl)) /* to some servers a session they do not know is a reason to go silent */
+        pp_tls_session_drop(SSL_get_app_data(conn->ssl), conn->offered);
     if (conn->ssl && SSL_is_init_finished(conn->ssl) && !conn->failure)
         SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(conn->ssl);
@@ -208,7 +215,7 @@ static pp_err_t protocol_error(pp_tls_conn_t *conn)
 static void step_begin(pp_tls_conn_t *conn)
 {
     ERR_clear_error();
-    conn->is_drained = conn->awaits_room = conn->has_more = false;
+    conn->is_drained = conn->awaits_room = conn->has_more = conn->asked_in_vain = false;
 }
 
 apr_status_t pp_tls_handshake(pp_tls_conn_t *conn, pp_err_t *err)
@@ -217,8 +224,10 @@ apr_status_t pp_tls_handshake(pp_tls_conn_t *conn, pp_err_t *err)
 
     step_begin(conn);
     result = SSL_do_handshake(conn->ssl);
-    if (result == 1)
+    if (result == 1) {
+        conn->has_more = SSL_has_pending(conn->ssl); /* what came with the end of the handshake: the socket won't tell of it */
         return APR_SUCCESS;
+    }
     switch (SSL_get_error(conn->ssl, result)) {
     case SSL_ERROR_WANT_WRITE:
         conn->awaits_room = true;
@@ -256,14 +265,21 @@ static apr_status_t read_status(pp_tls_conn_t *conn, int result)
     }
 }
 
-/* As much as there is: a short read means that the wire has no more now, as with a socket. */
+/* Is there more to be read that the wire won't tell of? Not when it was asked in vain: then the rest of a record is missing. */
+static bool has_more(const pp_tls_conn_t *conn)
+{
+    return !conn->asked_in_vain && !conn->awaits_room && SSL_has_pending(conn->ssl);
+}
+
+/* As much as there is: a short read means that the wire has no more now, as with a socket; but no more records than take a moment, for a
+ * server may send very small ones, or some that have no data at all: after each of those OpenSSL returns. */
 apr_status_t pp_tls_read(pp_tls_conn_t *conn, char *buf, size_t *len)
 {
     size_t size = *len, done = 0, n;
     apr_status_t status = conn->ended;
 
     step_begin(conn);
-    while (!status && done < size) {
+    for (int records = 0; !status && done < size && records < RECORDS_AT_ONCE; records++) {
         int result = SSL_read_ex(conn->ssl, buf + done, size - done, &n);
 
         if (result == 1)
@@ -272,7 +288,7 @@ apr_status_t pp_tls_read(pp_tls_conn_t *conn, char *buf, size_t *len)
             status = read_status(conn, result);
     }
     *len = done;
-    conn->has_more = conn->ended ? done > 0 : done == size && SSL_has_pending(conn->ssl);
+    conn->has_more = conn->ended ? done > 0 : has_more(conn);
     return done ? APR_SUCCESS : status;
 }
 
@@ -281,12 +297,19 @@ apr_status_t pp_tls_peek(pp_tls_conn_t *conn)
     char byte;
     size_t n;
     int result;
+    apr_status_t status;
 
     if (conn->ended)
         return conn->ended;
     step_begin(conn);
     result = SSL_peek_ex(conn->ssl, &byte, sizeof(byte), &n);
-    return result == 1 ? APR_SUCCESS : read_status(conn, result);
+    if (result == 1) {
+        conn->has_more = true;
+        return APR_SUCCESS;
+    }
+    status = read_status(conn, result);
+    conn->has_more = !conn->ended && has_more(conn);
+    return status;
 }
 
 /* One record's worth from the beginning of the vector: what lies in several pieces is put together in `gathered`. */

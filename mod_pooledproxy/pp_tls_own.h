@@ -23,6 +23,9 @@ SSL_SESSION *pp_tls_session_take(pp_tls_sessions_t *sessions);
 /* Takes the session over. */
 void pp_tls_session_put(pp_tls_sessions_t *sessions, SSL_SESSION *session);
 
+/* The server would not go on with it: it is not offered again. Nothing happens when it is not there any more. */
+void pp_tls_session_drop(pp_tls_sessions_t *sessions, const SSL_SESSION *session);
+
 /* The newest error of OpenSSL in words, into buf; clears all of them. Returns its code, 0: there was none. */
 unsigned long pp_tls_error_text(char *buf, size_t size);
 

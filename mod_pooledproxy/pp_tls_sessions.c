@@ -66,6 +66,13 @@ SSL_SESSION *pp_tls_session_take(pp_tls_sessions_t *sessions)
     return NULL;
 }
 
+void pp_tls_session_drop(pp_tls_sessions_t *sessions, const SSL_SESSION *session)
+{
+    for (int i = sessions->n - 1; i >= 0; i--)
+        if (sessions->sessions[i] == session)
+            forget(sessions, i);
+}
+
 void pp_tls_session_put(pp_tls_sessions_t *sessions, SSL_SESSION *session)
 {
     if (!is_for_one_use(session)) { /* the newest does for all */
