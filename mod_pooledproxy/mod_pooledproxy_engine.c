@@ -174,6 +174,14 @@ static apr_status_t shard_start(int index, pp_shard_plan_t *plan, apr_pool_t *pc
     return status;
 }
 
+/* A notice is logged whatever LogLevel says, as httpd does it. */
+static int log_level(server_rec *s)
+{
+    int level = ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX);
+
+    return level > APLOG_NOTICE ? level : APLOG_NOTICE;
+}
+
 void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
 {
     const pp_main_conf_t *conf = pooledproxy_main_conf();
@@ -183,7 +191,7 @@ void pooledproxy_engine_start(apr_pool_t *pchild, server_rec *s)
     if (conf->npools == 0)
         return;
     log_server = s;
-    pp_log_to(log_to_httpd, ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX));
+    pp_log_to(log_to_httpd, log_level(s));
 #ifdef AP_MPMQ_CAN_WAITIO
     may_lease = ap_mpm_query(AP_MPMQ_CAN_WAITIO, &waitio) == APR_SUCCESS && waitio;
 #endif

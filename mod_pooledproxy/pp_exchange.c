@@ -155,6 +155,7 @@ static void tunnel_begin(pp_exchange_t *x)
 static bool take_final(pp_exchange_t *x, const pp_h1_response_t *resp)
 {
     x->head_seen = true;
+    x->alarm = x->alarm == ALARM_READ ? ALARM_NONE : x->alarm;
     x->status = resp->status;
     x->server_keeps = resp->keep_alive;
     if (resp->keep_alive_timeout >= 0)
@@ -188,6 +189,20 @@ static void head_hold(pp_exchange_t *x, const char *in, size_t len)
     memmove(x->held, in, len);
 }
 
+/* Part of a head is there: its next bytes must come in the time between two reads, and all of it in what was left for the first byte, so
+ * that a byte now and then is not enough. */
+static void head_alarm(pp_exchange_t *x)
+{
+    pp_time_t read_at = x->timeouts->read ? pp_loop_now(x->conn->loop) + x->timeouts->read : 0;
+
+    if (x->alarm == ALARM_FIRST_BYTE)
+        x->head_until = x->conn->timer.when;
+    else if (x->alarm != ALARM_READ)
+        return;
+    x->alarm = read_at && (!x->head_until || read_at < x->head_until) ? ALARM_READ : ALARM_FIRST_BYTE;
+    pp_conn_alarm(x->conn, x->alarm == ALARM_READ ? read_at : x->head_until);
+}
+
 /* Heads, up to and with the final one, then its body. */
 static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool drained)
 {
@@ -199,6 +214,7 @@ static bool take_heads(pp_exchange_t *x, const char *in, size_t len, bool draine
         apr_status_t status = len ? pp_h1_head_parse(in, len, x->request->kind, &resp, &head_len, &err) : APR_EAGAIN;
         if (status == APR_EAGAIN) {
             head_hold(x, in, len);
+            head_alarm(x);
             return true;
         }
         if (status != APR_SUCCESS)

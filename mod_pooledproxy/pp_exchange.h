@@ -67,7 +67,8 @@ struct pp_exchange_t {
     bool any_byte;  /* a byte of an answer came */
     size_t sent;    /* bytes of the request written */
     pp_time_t began_at, first_byte_at;
-    int status; /* of the answer; 0: none yet */
+    pp_time_t head_until; /* once a part of the head is there: when all of it must be; 0: no limit */
+    int status;           /* of the answer; 0: none yet */
 
     /* The exchange's own. */
     pp_conn_t *conn;

@@ -34,9 +34,18 @@ static int alarm_choose(const pp_exchange_t *x)
         return ALARM_EXPECT;
     if (x->head_seen)
         return x->paused ? ALARM_NONE : ALARM_READ;
+    if (x->held_len > 0 && x->alarm == ALARM_READ) /* inside the head: pp_exchange.c decides */
+        return ALARM_READ;
     if (x->body_done || x->send_dead)
         return ALARM_FIRST_BYTE;
     return ALARM_NONE; /* it is the client that is waited for */
+}
+
+static pp_time_t time_until(const pp_exchange_t *x, pp_time_t when)
+{
+    pp_time_t now = pp_loop_now(x->conn->loop);
+
+    return when > now ? when - now : 1;
 }
 
 static pp_time_t alarm_time(const pp_exchange_t *x)
@@ -47,7 +56,7 @@ static pp_time_t alarm_time(const pp_exchange_t *x)
     case ALARM_EXPECT:
         return EXPECT_WAIT;
     case ALARM_FIRST_BYTE:
-        return x->timeouts->first_byte;
+        return x->head_until ? time_until(x, x->head_until) : x->timeouts->first_byte;
     case ALARM_READ:
         return x->timeouts->read;
     default:

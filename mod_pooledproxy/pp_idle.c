@@ -29,6 +29,19 @@ void pp_idle_count(pp_host_t *host, int n)
         pp_permit_return(pool->seats, pp_book_idle(pool->book), pool->seat, pool->policy->idle_max);
 }
 
+static pp_host_t *host_idle_longest(pp_pool_t *pool)
+{
+    pp_host_t *longest = NULL;
+
+    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
+        pp_host_t *host;
+        apr_hash_this(hi, NULL, NULL, (void **)&host);
+        if (host->nidle && (!longest || APR_RING_LAST(&host->idle)->idle_since < APR_RING_LAST(&longest->idle)->idle_since))
+            longest = host;
+    }
+    return longest;
+}
+
 /* The newest one is kept: for it the oldest goes, of this loop or another's. */
 bool pp_idle_may_begin(pp_pool_t *pool)
 {
@@ -37,8 +50,10 @@ bool pp_idle_may_begin(pp_pool_t *pool)
 
     if (!most || pp_permit_take(pool->seats, idle, pool->seat, most))
         return true;
-    if (pp_idle_evict(pool, 1) > 0)
+    if (pool->nidle > 0) {
+        pp_conn_part(APR_RING_LAST(&host_idle_longest(pool)->idle), PP_CLOSE_idle_max);
         return pp_permit_take(pool->seats, idle, pool->seat, most);
+    }
     pp_permit_ask(pool->seats, idle, pool->seat, 1); /* there will be room for the next */
     pp_permit_forget_coming(idle, pool->seat);
     return false;
@@ -242,19 +257,6 @@ int pp_idle_evict_host(pp_host_t *host, int n)
     for (; evicted < n && host->nidle > 0; evicted++)
         pp_conn_part(APR_RING_LAST(&host->idle), PP_CLOSE_evicted);
     return evicted;
-}
-
-static pp_host_t *host_idle_longest(pp_pool_t *pool)
-{
-    pp_host_t *longest = NULL;
-
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
-        if (host->nidle && (!longest || APR_RING_LAST(&host->idle)->idle_since < APR_RING_LAST(&longest->idle)->idle_since))
-            longest = host;
-    }
-    return longest;
 }
 
 int pp_idle_evict(pp_pool_t *pool, int n)

@@ -248,8 +248,6 @@ void pp_pool_cancel(pp_checkout_t *checkout)
 /* Why a connection whose exchange ended well is not kept all the same; -1: it is kept. One reason a line, in this order. */
 static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 {
-    if (pool->draining)
-        return PP_CLOSE_shutdown;
     if (!pool->policy->keep_alive)
         return PP_CLOSE_keepalive_off;
     if (pool->policy->max_requests && conn->requests >= pool->policy->max_requests)
@@ -270,6 +268,8 @@ static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 /* The same for one that no waiter takes at once. */
 static int reason_not_to_be_idle(pp_pool_t *pool, const pp_conn_t *conn)
 {
+    if (pool->draining)
+        return PP_CLOSE_shutdown;
     if (!pp_idle_keeps(conn))
         return PP_CLOSE_keepalive_hint;
     if (!pp_idle_may_begin(pool))

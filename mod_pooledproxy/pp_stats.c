@@ -31,6 +31,9 @@ const char *pp_close_text(pp_close_t reason)
 
 void pp_stats_clear_gauges(pp_stats_t *stats)
 {
+    int64_t open = atomic_exchange(&stats->busy, 0) + atomic_exchange(&stats->idle, 0);
+
+    pp_stat_add(&stats->conn_closed[PP_CLOSE_process_gone], open);
 #define PP_GAUGE(name, text) atomic_store_explicit(&stats->name, 0, memory_order_relaxed);
 #include "pp_stats.def"
 }

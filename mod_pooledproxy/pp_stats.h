@@ -52,7 +52,7 @@ static inline int64_t pp_stat_get(const pp_stats_t *stats, const pp_stat_row_t *
     return atomic_load_explicit((const pp_number_t *)((const char *)stats + row->offset), memory_order_relaxed);
 }
 
-/* The writer is gone (its process ended): what was now is no more; counters stay. */
+/* The writer is gone (its process ended): what was now is no more, what was open is closed; counters stay. Idempotent. */
 void pp_stats_clear_gauges(pp_stats_t *stats);
 
 #endif

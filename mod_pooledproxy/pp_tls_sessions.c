@@ -4,12 +4,14 @@
 
 #include "pp_tls_own.h"
 
+#define REFUSED_MOST 2 /* then it is one that can't resume: handshakes are in full from then on */
 #define SESSIONS_MAX \
     8 /* a server gives two tickets with a handshake and one with a resumption: enough for some connections at once */
 
 struct pp_tls_sessions_t {
     SSL_SESSION *sessions[SESSIONS_MAX];
     int n;
+    int refused; /* how many the server would not go on with */
 };
 
 static apr_status_t on_pool_going(void *data)
@@ -52,7 +54,7 @@ static void forget(pp_tls_sessions_t *sessions, int i)
 
 SSL_SESSION *pp_tls_session_take(pp_tls_sessions_t *sessions)
 {
-    while (sessions->n > 0) {
+    while (sessions->n > 0 && sessions->refused < REFUSED_MOST) {
         SSL_SESSION *session = sessions->sessions[0];
 
         if (is_usable(session)) {
@@ -71,6 +73,7 @@ void pp_tls_session_drop(pp_tls_sessions_t *sessions, const SSL_SESSION *session
     for (int i = sessions->n - 1; i >= 0; i--)
         if (sessions->sessions[i] == session)
             forget(sessions, i);
+    sessions->refused++;
 }
 
 void pp_tls_session_put(pp_tls_sessions_t *sessions, SSL_SESSION *session)

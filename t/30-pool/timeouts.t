@@ -91,6 +91,25 @@ took 0.3 0.35
 --- error_log
 first_byte_timeout
 
+=== read: the head stalls
+--- config
+PooledProxyTimeout read=300ms
+PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
+--- upstream
+accept
+expect GET /
+send_raw "HTTP/1.1 200 OK\r\n"
+wait 0.15
+send_raw "Content-Le"
+wait_close
+--- dialog
+request GET /
+read_head 504
+took 0.43 0.55
+--- mpm: event worker
+--- error_log
+read_timeout
+
 === read: the body stalls
 --- config
 PooledProxyTimeout read=300ms

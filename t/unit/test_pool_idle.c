@@ -121,7 +121,7 @@ static void test_idle_max(void)
     give_back(&b);
     give_back(&c);
     is_int(stats.idle, 2, "as many as may be are kept");
-    is_int(stats.conn_closed[PP_CLOSE_evicted], 1, "the oldest one goes");
+    is_int(stats.conn_closed[PP_CLOSE_idle_max], 1, "the oldest one goes");
     get(&a, &server);
     ok(a.conn == newest, "the newest one serves next");
     throw_away(&a);
