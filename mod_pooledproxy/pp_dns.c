@@ -210,7 +210,7 @@ apr_status_t pp_dns_resolve(pp_dns_t *dns, const pp_dns_name_t *name, pp_dns_que
     pp_dns_entry_touch(entry);
     if (pp_dns_entry_is_good(entry) && !entry->is_literal)
         stat(entry->stats, offsetof(pp_stats_t, dns_hits));
-    if (!pp_dns_entry_is_good(entry) && !is_refused(entry))
+    if (!pp_dns_entry_is_good(entry) && (!is_refused(entry) || !entry->again.when)) /* refused: behind, when nobody does already */
         pp_dns_entry_look_up(entry);
     if (pp_dns_entry_is_good(entry) || (pp_dns_entry_is_usable(entry) && !may_wait(entry)))
         return fill(query, entry);

@@ -9,11 +9,12 @@
 
 #include "pp_log.h"
 
-#define TTL_HOSTS PP_SEC(5)    /* what comes from /etc/hosts has no time of its own */
-#define RETRY PP_SEC(1)        /* from the beginning of a lookup that failed to the next one */
-#define AHEAD_LEAST 80         /* percent of its time after which a name in use is looked up again: by chance between these, */
-#define AHEAD_MOST 90          /* so that loops don't ask all at once */
-#define IN_USE_LEAST PP_SEC(5) /* a failing name is in use that long after it was asked for */
+#define TTL_HOSTS PP_SEC(5)      /* what comes from /etc/hosts has no time of its own */
+#define RETRY PP_SEC(1)          /* from the beginning of a lookup that failed to the next one */
+#define AGAIN_LEAST PP_MSEC(500) /* between lookups that nobody asked for, whatever the time of the records */
+#define AHEAD_LEAST 80           /* percent of its time after which a name in use is looked up again: by chance between these, */
+#define AHEAD_MOST 90            /* so that loops don't ask all at once */
+#define IN_USE_LEAST PP_SEC(5)   /* a failing name is in use that long after it was asked for */
 
 #define ENTRY_OF(member_ptr, member) ((pp_dns_entry_t *)((char *)(member_ptr)-offsetof(pp_dns_entry_t, member)))
 
@@ -71,9 +72,9 @@ static pp_time_t ahead_of(pp_time_t time)
 /* A time that was set by hand is held to the end; a record's is what the name's owner allows at most. */
 static void set_again(pp_dns_entry_t *entry, pp_time_t holds)
 {
-    pp_time_t when = now_of(entry) + (entry->policy.ttl ? holds : ahead_of(holds));
+    pp_time_t time = entry->policy.ttl ? holds : ahead_of(holds);
 
-    pp_timer_set(entry->loop, &entry->again, when);
+    pp_timer_set(entry->loop, &entry->again, now_of(entry) + (time > AGAIN_LEAST ? time : AGAIN_LEAST));
 }
 
 static void on_again(pp_timer_t *timer)
