@@ -114,6 +114,7 @@ static void on_news_timer(pp_timer_t *timer)
     pp_dns_watch_t *watch;
     int n;
 
+    entry->nqueries++; /* it must not go meanwhile */
     APR_RING_INIT(&batch, pp_dns_watch_t, link);
     APR_RING_CONCAT(&batch, &entry->watches, pp_dns_watch_t, link);
     while (!APR_RING_EMPTY(&batch, pp_dns_watch_t, link)) {
@@ -123,6 +124,7 @@ static void on_news_timer(pp_timer_t *timer)
         n = entry->addrs.n;
         watch->on_change(watch, n ? pp_dns_entry_addrs(entry, watch->port) : NULL, n);
     }
+    entry->nqueries--;
 }
 
 static void on_known(pp_dns_entry_t *entry, bool changed)

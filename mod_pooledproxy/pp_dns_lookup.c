@@ -1,6 +1,7 @@
 /* pp_dns_lookup: asks for both families of a name, and judges when there is enough to go on with. */
 #include "pp_dns_lookup.h"
 
+#include <apr_strings.h>
 #include <apr_errno.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -108,13 +109,21 @@ static void family_ask(pp_dns_lookup_t *lookup, const char *name, int family)
     pp_dns_ares_ask(lookup->ares, name, family == PP_DNS_V6 ? PP_DNS_AAAA : PP_DNS_A, on_answer, ask);
 }
 
+static bool candidate_name(const pp_dns_lookup_t *lookup, char *name, size_t size)
+{
+    if (!lookup->is_absolute)
+        return pp_dns_ares_candidate(lookup->ares, lookup->name, lookup->candidate, name, size);
+    apr_cpystrn(name, lookup->name, size);
+    return lookup->candidate == 0 && strlen(lookup->name) < size;
+}
+
 /* The first question's answer may come at once, and be enough to go on with the next name. */
 static void candidate_ask(pp_dns_lookup_t *lookup)
 {
     char name[PP_DNS_NAME_SIZE];
     int candidate = lookup->candidate;
 
-    if (!pp_dns_ares_candidate(lookup->ares, lookup->name, candidate, name, sizeof(name))) {
+    if (!candidate_name(lookup, name, sizeof(name))) {
         over(lookup, APR_ENOENT);
         return;
     }

@@ -27,6 +27,7 @@ struct pp_dns_lookup_t {
     void (*on_news)(void *owner, pp_dns_lookup_t *lookup);
     void *owner;
     apr_status_t status; /* APR_EAGAIN: not over; APR_SUCCESS; APR_ENOENT: no addresses; APR_TIMEUP or other: no answer */
+    bool is_absolute;    /* set before the start: the name is complete, the search list is not for it */
     bool from_hosts;     /* /etc/hosts had it: there is no TTL */
     pp_dns_part_t parts[PP_DNS_FAMILIES];
 

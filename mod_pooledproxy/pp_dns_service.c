@@ -110,8 +110,10 @@ static void hosts_ask(pp_dns_service_t *service)
 {
     service->lookups = must(calloc((size_t)service->nrecords, sizeof(*service->lookups)));
     service->starting = true;
-    for (int i = 0; i < service->nrecords; i++)
+    for (int i = 0; i < service->nrecords; i++) {
         service->lookups[i] = pp_dns_lookup_make(service->ares, service->loop, service->records[i].target, on_host, service);
+        service->lookups[i]->is_absolute = true; /* as all names in records */
+    }
     for (int i = 0; i < service->nrecords; i++)
         pp_dns_lookup_start(service->lookups[i]);
     service->starting = false;
