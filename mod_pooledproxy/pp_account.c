@@ -7,8 +7,7 @@
 #define SUM_TRIES 16  /* each is spoilt by another process that moved a permit just then */
 #define TAKE_TRIES 16 /* each is spoilt by another process that stepped back from the same permit */
 
-/* What is held, never less than it really is; INT_MAX: too much moves to tell. */
-static int sum_exact(const pp_seats_t *seats, const pp_account_t *account)
+int pp_account_sum(const pp_seats_t *seats, const pp_account_t *account)
 {
     for (int i = 0; i < SUM_TRIES; i++) {
         unsigned moves = atomic_load(&account->moves);
@@ -21,11 +20,6 @@ static int sum_exact(const pp_seats_t *seats, const pp_account_t *account)
             return sum;
     }
     return INT_MAX;
-}
-
-int pp_account_sum(const pp_seats_t *seats, const pp_account_t *account)
-{
-    return sum_exact(seats, account);
 }
 
 int pp_account_in_use(const pp_seats_t *seats, const pp_account_t *account)
@@ -144,10 +138,10 @@ bool pp_permit_take(pp_seats_t *seats, pp_account_t *account, int seat, int limi
         return true;
     }
     for (int i = 0; i < TAKE_TRIES; i++) {
-        if (sum_exact(seats, account) >= limit)
+        if (pp_account_sum(seats, account) >= limit)
             return false;
         atomic_fetch_add(&cell->held, 1);
-        if (sum_exact(seats, account) <= limit)
+        if (pp_account_sum(seats, account) <= limit)
             return true;
         atomic_fetch_sub(&cell->held, 1);
         wake_next(seats, account, seat); /* who may have found no permit because of this one */
@@ -161,7 +155,7 @@ static void move(pp_seats_t *seats, pp_account_t *account, _Atomic int *from, in
     pp_cell_t *cell = &account->cells[to];
 
     atomic_fetch_add(&cell->granted, 1);
-    atomic_fetch_add(&account->moves, 1); /* between the two: see sum_exact() */
+    atomic_fetch_add(&account->moves, 1); /* between the two: see pp_account_sum() */
     atomic_fetch_sub(from, 1);
     if (to == seat)
         return;
@@ -177,7 +171,7 @@ static void give(pp_seats_t *seats, pp_account_t *account, _Atomic int *from, in
     int to = -1;
 
     assert(atomic_load(from) > 0);
-    if (is_wanted(account) && (!limit || sum_exact(seats, account) <= limit))
+    if (is_wanted(account) && (!limit || pp_account_sum(seats, account) <= limit))
         to = next_waiting(seats, account, &search);
     if (to >= 0) {
         move(seats, account, from, seat, to);
@@ -273,7 +267,7 @@ void pp_permit_forget_coming(pp_account_t *account, int seat)
     atomic_store(&account->cells[seat].coming, 0);
 }
 
-void pp_account_clear(pp_seats_t *seats, pp_account_t *account, int seat)
+void pp_account_clear(pp_account_t *account, int seat)
 {
     pp_cell_t *cell = &account->cells[seat];
 
@@ -285,9 +279,4 @@ void pp_account_clear(pp_seats_t *seats, pp_account_t *account, int seat)
     atomic_store(&cell->uses, 0);
     atomic_store(&cell->granted, 0);
     atomic_store(&cell->held, 0);
-    if (!is_wanted(account))
-        return;
-    for (int i = 0; i < pp_seats_used(seats); i++)
-        if (i != seat && atomic_load(&account->cells[i].since))
-            pp_seat_wake(seats, i);
 }

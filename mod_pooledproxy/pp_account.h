@@ -91,13 +91,13 @@ void pp_permit_disappoint(pp_seats_t *seats, pp_account_t *account, int n);
 int pp_permit_coming(const pp_account_t *account, int seat);
 void pp_permit_forget_coming(pp_account_t *account, int seat);
 
-/* Permits held or granted, over all seats. Exact when nobody takes or returns meanwhile. */
+/* Permits held or granted, over all seats: never fewer than there really are; INT_MAX: too many move just now to tell. */
 int pp_account_sum(const pp_seats_t *seats, const pp_account_t *account);
 
 /* Those of them that are not idle. For an estimate: what changes meanwhile may be seen or not. */
 int pp_account_in_use(const pp_seats_t *seats, const pp_account_t *account);
 
-/* The process of that seat is gone: what it held is free, who waits is woken. For pp_seats_bury(): idempotent. */
-void pp_account_clear(pp_seats_t *seats, pp_account_t *account, int seat);
+/* The process of that seat is gone: what it held is free. For pp_seats_bury(), which wakes all seats afterwards; idempotent. */
+void pp_account_clear(pp_account_t *account, int seat);
 
 #endif

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "pp_hash.h"
+
 typedef struct slot_t {
     uint64_t id; /* hash of the server's key: stable over restarts and configurations */
     int current; /* smooth round robin's running weight */
@@ -25,11 +27,7 @@ static uint64_t mix(uint64_t x) /* the finaliser of splitmix64 */
 
 uint64_t pp_balance_hash(const char *s, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325ull;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)s[i]) * 0x100000001b3ull;
-    return mix(h);
+    return mix(pp_hash(s, len));
 }
 
 static uint64_t next_random(pp_balance_t *balance)

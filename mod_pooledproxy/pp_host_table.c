@@ -1,12 +1,13 @@
 /* pp_host_table: entries in shared memory, found by a hash of the host's key. */
 #include "pp_host_table.h"
 
-#include <apr_shm.h>
 #include <limits.h>
 #include <sched.h>
 #include <string.h>
 
-#define CACHE_LINE 64
+#include "pp_hash.h"
+#include "pp_shared.h"
+
 #define LOCK_TRIES 1000 /* each lets who has it go on; it has it for a microsecond */
 
 struct pp_host_table_t {
@@ -17,28 +18,21 @@ struct pp_host_table_t {
     char *accounts; /* two for each host */
 };
 
-static size_t aligned(size_t size)
-{
-    return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-}
-
 apr_status_t pp_host_table_create(pp_host_table_t **tablep, pp_seats_t *seats, int nhosts, apr_pool_t *p)
 {
     pp_host_table_t *table = apr_pcalloc(p, sizeof(*table));
-    size_t hosts_size = aligned(sizeof(pp_host_shared_t) * (size_t)nhosts);
+    size_t hosts_size = pp_shared_lines(sizeof(pp_host_shared_t) * (size_t)nhosts);
     size_t accounts_size = 2 * pp_account_size(pp_seats_count(seats)) * (size_t)nhosts;
-    apr_shm_t *shm;
-    apr_status_t status = apr_shm_create(&shm, 2 * CACHE_LINE + hosts_size + accounts_size, NULL, p);
-    char *base;
+    void *memory;
+    apr_status_t status = pp_shared_make(&memory, PP_CACHE_LINE + hosts_size + accounts_size, p);
 
     if (status != APR_SUCCESS)
         return status;
-    base = (char *)aligned((size_t)apr_shm_baseaddr_get(shm));
     table->seats = seats;
     table->n = nhosts;
-    table->lock = (_Atomic int *)base;
-    table->hosts = (pp_host_shared_t *)(base + CACHE_LINE);
-    table->accounts = base + CACHE_LINE + hosts_size;
+    table->lock = memory;
+    table->hosts = (pp_host_shared_t *)((char *)memory + PP_CACHE_LINE);
+    table->accounts = (char *)table->hosts + hosts_size;
     *tablep = table;
     return APR_SUCCESS;
 }
@@ -54,13 +48,11 @@ static pp_account_t *account(const pp_host_table_t *table, int entry, int which)
     return (pp_account_t *)(table->accounts + pp_account_size(pp_seats_count(table->seats)) * (size_t)(2 * entry + which));
 }
 
-/* FNV-1a, 64 bits; never 0. Two keys with the same hash would share their limits, no more. */
+/* Never 0. Two keys with the same hash would share their limits, no more. */
 static uint64_t hash_of(const char *key)
 {
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = pp_hash(key, strlen(key));
 
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
     return hash ? hash : 1;
 }
 
@@ -165,10 +157,9 @@ bool pp_host_table_use(pp_host_table_t *table, const char *key, int seat, pp_hos
     return entry >= 0;
 }
 
-void pp_host_table_leave(pp_host_table_t *table, const pp_host_accounts_t *accounts, int seat)
+void pp_host_table_leave(pp_account_t *places, int seat)
 {
-    (void)table;
-    atomic_fetch_sub(&accounts->places->cells[seat].uses, 1);
+    atomic_fetch_sub(&places->cells[seat].uses, 1);
 }
 
 /* ---- all entries ---- */
@@ -188,7 +179,7 @@ void pp_host_table_clear(pp_host_table_t *table, int seat)
 {
     for (int entry = 0; entry < table->n; entry++) {
         for (int which = 0; which < 2 && atomic_load(&table->hosts[entry].key); which++)
-            pp_account_clear(table->seats, account(table, entry, which), seat);
+            pp_account_clear(account(table, entry, which), seat);
     }
 }
 

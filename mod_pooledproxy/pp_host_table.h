@@ -41,8 +41,8 @@ int pp_host_table_size(const pp_host_table_t *table);
 /* The entry of the host with that key, from now on used by the seat. False: all entries are in use, or it can't be told now. */
 bool pp_host_table_use(pp_host_table_t *table, const char *key, int seat, pp_host_accounts_t *accounts);
 
-/* The seat uses it no more; it holds nothing of it. */
-void pp_host_table_leave(pp_host_table_t *table, const pp_host_accounts_t *accounts, int seat);
+/* The seat uses the entry with these places no more; it holds nothing of it. */
+void pp_host_table_leave(pp_account_t *places, int seat);
 
 /* What was granted to the seat in entries that it does not wait at, or does not use any more, goes on to others. */
 void pp_host_table_pass_on(pp_host_table_t *table, int seat);

@@ -15,20 +15,20 @@ static bool host_is_unused(const pp_host_t *host)
 static void host_forget(pp_host_t *host)
 {
     pp_pool_t *pool = host->pool;
-    pp_host_accounts_t accounts = {host->place.account, host->handshake.account, host->shared};
 
     apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
     pp_moved_unwatch(host);
-    pp_host_table_leave(pp_book_hosts(pool->book), &accounts, pool->seat);
+    pp_host_table_leave(host->place.account, pool->seat);
     apr_pool_destroy(host->memory);
 }
 
 /* Hosts met at run time (RewriteRule) must not stay for ever: those without use are forgotten. */
 static void hosts_sweep(pp_pool_t *pool)
 {
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
+    pp_host_t *host;
+
+    PP_EACH_HOST(pool, host)
+    {
         if (host_is_unused(host))
             host_forget(host);
     }

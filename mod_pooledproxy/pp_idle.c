@@ -31,11 +31,10 @@ void pp_idle_count(pp_host_t *host, int n)
 
 static pp_host_t *host_idle_longest(pp_pool_t *pool)
 {
-    pp_host_t *longest = NULL;
+    pp_host_t *host, *longest = NULL;
 
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
+    PP_EACH_HOST(pool, host)
+    {
         if (host->nidle && (!longest || APR_RING_LAST(&host->idle)->idle_since < APR_RING_LAST(&longest->idle)->idle_since))
             longest = host;
     }
@@ -79,11 +78,6 @@ static void on_parting_event(pp_conn_t *conn, apr_int16_t events)
         part_end(conn);
 }
 
-static void on_parting_timer(pp_conn_t *conn)
-{
-    part_end(conn);
-}
-
 void pp_conn_part(pp_conn_t *conn, pp_close_t reason)
 {
     if (conn->host->pool->draining) { /* nobody is left to wait for the peer */
@@ -94,7 +88,7 @@ void pp_conn_part(pp_conn_t *conn, pp_close_t reason)
     pp_conn_state(conn, CONN_CLOSING, pp_close_text(reason));
     conn->holder = NULL;
     conn->on_event = on_parting_event;
-    conn->on_timer = on_parting_timer;
+    conn->on_timer = part_end;
     pp_conn_shutdown_write(conn);
     pp_conn_want(conn, APR_POLLIN);
     pp_conn_alarm(conn, pp_loop_now(conn->loop) + PART_TIME);
@@ -112,7 +106,7 @@ static pp_time_t learnt_time(const pp_host_t *host)
 }
 
 /* How long a connection may be idle: less than the peer keeps it, or a request meets its closing. */
-static pp_time_t keep_time(const pp_conn_t *conn)
+pp_time_t pp_idle_time(const pp_conn_t *conn)
 {
     pp_time_t keep = conn->host->pool->policy->keep_alive_timeout, learnt = learnt_time(conn->host);
 
@@ -121,11 +115,6 @@ static pp_time_t keep_time(const pp_conn_t *conn)
     if (conn->keep_for && conn->keep_for - KEEP_MARGIN < keep)
         keep = conn->keep_for - KEEP_MARGIN;
     return keep;
-}
-
-bool pp_idle_keeps(const pp_conn_t *conn)
-{
-    return keep_time(conn) > 0 && conn->keep_requests != 0;
 }
 
 static pp_time_t distance(pp_time_t a, pp_time_t b)
@@ -205,11 +194,6 @@ static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
     pp_pool_dispatch(pool);
 }
 
-static void on_unused_timer(pp_conn_t *conn)
-{
-    (void)conn;
-}
-
 static void on_idle_timer(pp_timer_t *timer)
 {
     pp_conn_t *conn = (pp_conn_t *)((char *)timer - offsetof(pp_conn_t, idle_timer));
@@ -218,17 +202,17 @@ static void on_idle_timer(pp_timer_t *timer)
     pp_conn_part(conn, conn->retire_at && pp_loop_now(conn->loop) >= conn->retire_at ? PP_CLOSE_max_age : PP_CLOSE_idle_timeout);
 }
 
-void pp_idle_begin(pp_conn_t *conn, const char *why)
+void pp_idle_begin(pp_conn_t *conn, pp_time_t keep)
 {
     pp_pool_t *pool = conn->host->pool;
-    pp_time_t now = pp_loop_now(pool->loop), until = now + keep_time(conn);
+    pp_time_t now = pp_loop_now(pool->loop), until = now + keep;
 
-    pp_conn_state(conn, CONN_IDLE, why);
+    pp_conn_state(conn, CONN_IDLE, "checkin");
     APR_RING_INSERT_HEAD(&conn->host->idle, conn, pp_conn_t, link);
     conn->idle_since = now;
     conn->holder = pool;
     conn->on_event = on_idle_event;
-    conn->on_timer = on_unused_timer;
+    conn->on_timer = NULL;
     conn->idle_timer.on_timer = on_idle_timer;
     pp_conn_alarm(conn, 0);
     pp_conn_want(conn, APR_POLLIN);
@@ -270,10 +254,11 @@ int pp_idle_evict(pp_pool_t *pool, int n)
 
 void pp_pool_drain(pp_pool_t *pool)
 {
+    pp_host_t *host;
+
     pool->draining = true;
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
+    PP_EACH_HOST(pool, host)
+    {
         while (host->nidle > 0)
             pp_conn_part(APR_RING_FIRST(&host->idle), PP_CLOSE_shutdown);
     }

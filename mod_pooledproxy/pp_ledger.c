@@ -1,13 +1,16 @@
 /* pp_ledger: lays accounts and statistics out in shared memory. */
 #include "pp_ledger.h"
 
-#include <apr_shm.h>
 #include <apr_strings.h>
+#include <apr_tables.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_LINE 64
+#include "pp_shared.h"
+
 #define LAYOUT_VERSION (size_t)2 /* to be raised when a member changes its meaning but not its size */
+
+#define STATS_SIZE pp_shared_lines(sizeof(pp_stats_t))
 
 enum { BOOK_PLACES, BOOK_IDLE, BOOK_QUEUE, BOOK_ACCOUNTS };
 
@@ -26,11 +29,6 @@ struct pp_ledger_t {
     pp_seats_t *seats;
     apr_array_header_t *books; /* of pp_book_t *; grows only, and only in the parent */
 };
-
-static size_t aligned(size_t size)
-{
-    return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-}
 
 apr_status_t pp_ledger_create(pp_ledger_t **ledgerp, int nseats, apr_pool_t *p)
 {
@@ -65,18 +63,15 @@ static apr_status_t book_make(pp_ledger_t *ledger, const char *name, pp_book_t *
     pp_book_t *book = apr_pcalloc(ledger->pool, sizeof(*book));
     int nseats = pp_seats_count(ledger->seats);
     size_t accounts_size = pp_account_size(nseats) * BOOK_ACCOUNTS;
-    apr_shm_t *shm;
-    apr_status_t status =
-        apr_shm_create(&shm, 2 * CACHE_LINE + accounts_size + aligned(sizeof(pp_stats_t)) * (size_t)nseats, NULL, ledger->pool);
-    char *base;
+    void *memory;
+    apr_status_t status = pp_shared_make(&memory, PP_CACHE_LINE + accounts_size + STATS_SIZE * (size_t)nseats, ledger->pool);
 
     if (status != APR_SUCCESS)
         return status;
-    base = (char *)aligned((size_t)apr_shm_baseaddr_get(shm));
     book->ledger = ledger;
     book->name = apr_pstrdup(ledger->pool, name);
-    book->size = (_Atomic int *)base;
-    book->accounts = base + CACHE_LINE;
+    book->size = memory;
+    book->accounts = (char *)memory + PP_CACHE_LINE;
     book->stats = book->accounts + accounts_size;
     book->tables = apr_array_make(ledger->pool, 1, sizeof(pp_host_table_t *));
     APR_ARRAY_PUSH(ledger->books, pp_book_t *) = book;
@@ -135,7 +130,7 @@ int pp_book_size(const pp_book_t *book)
 
 pp_stats_t *pp_book_stats(pp_book_t *book, int seat)
 {
-    return (pp_stats_t *)(book->stats + aligned(sizeof(pp_stats_t)) * (size_t)seat);
+    return (pp_stats_t *)(book->stats + STATS_SIZE * (size_t)seat);
 }
 
 pp_host_table_t *pp_book_hosts(pp_book_t *book)
@@ -173,7 +168,7 @@ int pp_ledger_seat_take(pp_ledger_t *ledger)
 static void book_clear_seat(pp_book_t *book, int seat)
 {
     for (int i = 0; i < BOOK_ACCOUNTS; i++)
-        pp_account_clear(book->ledger->seats, account(book, i), seat);
+        pp_account_clear(account(book, i), seat);
     for (int i = 0; i < book->tables->nelts; i++)
         pp_host_table_clear(APR_ARRAY_IDX(book->tables, i, pp_host_table_t *), seat);
     pp_stats_clear_gauges(pp_book_stats(book, seat));

@@ -9,13 +9,10 @@
 #define FAIR_LEAST PP_MSEC(10)     /* waits at two loops that differ by less are the same: connections shall not move for it */
 #define FAIR_FACTOR 2              /* ... nor as long as none is so many times the other */
 
-#define EACH_HOST(pool, host)                                               \
-    for (apr_hash_index_t *host##_at = apr_hash_first(NULL, (pool)->hosts); \
-         host##_at && (apr_hash_this(host##_at, NULL, NULL, (void **)&(host)), true); host##_at = apr_hash_next(host##_at))
-
 /* ---- permits ---- */
 
-bool pp_place_take(pp_host_t *host)
+/* Permits of a place for the host's next connection. */
+static bool place_take(pp_host_t *host)
 {
     pp_pool_t *pool = host->pool;
     int limit = pp_host_limit(host);
@@ -51,7 +48,7 @@ bool pp_places_take_spare(pp_host_t *host)
 {
     pp_pool_t *pool = host->pool;
 
-    if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !pp_place_take(host))
+    if (pp_permit_is_wanted(pool->place.account) || pp_permit_is_wanted(host->place.account) || !place_take(host))
         return false;
     if (pp_permit_take(pool->seats, host->handshake.account, pool->seat, pool->policy->max_connecting))
         return true;
@@ -81,7 +78,7 @@ static pp_host_t *neediest_host(pp_pool_t *pool)
 {
     pp_host_t *host, *neediest = NULL;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         const pp_checkout_t *w = host->lacks_place ? NULL : pp_waiter_first(host, STAGE_QUEUED);
         if (w && pp_waiter_is_before(w, neediest ? pp_waiter_first(neediest, STAGE_QUEUED) : NULL))
@@ -94,12 +91,12 @@ static void hand_out_places(pp_pool_t *pool)
 {
     pp_host_t *host;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         host->lacks_place = false;
     }
     while ((host = neediest_host(pool)) != NULL) {
-        if (pp_place_take(host))
+        if (place_take(host))
             pp_waiter_advance(host, STAGE_QUEUED, STAGE_PLACED);
         else if (!host->lacks_place)
             return; /* the pool lacks one: so do all others */
@@ -122,12 +119,12 @@ static void hand_out(pp_pool_t *pool)
 {
     pp_host_t *host;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         host_settle(host);
     }
     hand_out_places(pool);
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         start_openings(host);
     }
@@ -158,7 +155,7 @@ static bool claims_register(pp_pool_t *pool)
     int want = 0;
     bool begins = false;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         const pp_checkout_t *queued = pp_waiter_first(host, STAGE_QUEUED);
         int n = host->nwaiting[STAGE_QUEUED];
@@ -192,7 +189,7 @@ static void claims_press(pp_pool_t *pool)
     pp_host_t *host;
 
     claim_press(pool, &pool->place, NULL);
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         if (host->place.want)
             claim_press(pool, &host->place, host);
@@ -211,7 +208,7 @@ static int queue_needs(const pp_pool_t *pool)
     int at_pool = 0, queued = 0;
     pp_host_t *host;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         int n = host->nwaiting[STAGE_QUEUED];
         if (host->lacks_place)
@@ -245,7 +242,7 @@ static pp_checkout_t *last_queued(pp_pool_t *pool)
     pp_checkout_t *last = NULL;
     pp_host_t *host;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         pp_checkout_t *w = host->nwaiting[STAGE_QUEUED] ? APR_RING_LAST(&host->waiters[STAGE_QUEUED]) : NULL;
         if (w && (!last || pp_waiter_is_before(last, w)))
@@ -272,7 +269,7 @@ static void forget_promises(pp_pool_t *pool)
     int coming = pp_permit_coming(pool->place.account, pool->seat);
     pp_host_t *host;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         coming += pp_permit_coming(host->place.account, pool->seat);
     }
@@ -282,7 +279,7 @@ static void forget_promises(pp_pool_t *pool)
         return;
     pool->promised_at = 0;
     pp_permit_forget_coming(pool->place.account, pool->seat);
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         pp_permit_forget_coming(host->place.account, pool->seat);
     }
@@ -344,7 +341,7 @@ void pp_pool_attend(pp_pool_t *pool)
     pp_host_t *host;
 
     give_asked(pool, &pool->place, NULL);
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         give_asked(pool, &host->place, host);
     }
@@ -366,7 +363,7 @@ static const pp_checkout_t *other_at_loop(const pp_conn_t *conn)
     pp_host_t *host;
     int n = 0;
 
-    EACH_HOST(pool, host)
+    PP_EACH_HOST(pool, host)
     {
         const pp_checkout_t *w = pp_waiter_first(host, STAGE_QUEUED);
         if (!w || (host == conn->host ? !w->fresh : host->lacks_place))

@@ -9,7 +9,7 @@
 
 static const char *const state_names[] = {"CONNECTING", "BUSY", "IDLE", "CLOSING", "CLOSED"};
 
-void pp_host_count(pp_host_t *host, int state, int n)
+static void host_count(pp_host_t *host, int state, int n)
 {
     pp_stats_t *stats = host->pool->stats;
 
@@ -44,8 +44,8 @@ void pp_conn_state(pp_conn_t *conn, pp_conn_state_t state, const char *why)
         APR_RING_REMOVE(conn, link);
         pp_timer_clear(&conn->idle_timer);
     }
-    pp_host_count(conn->host, conn->state, -1);
-    pp_host_count(conn->host, state, +1);
+    host_count(conn->host, conn->state, -1);
+    host_count(conn->host, state, +1);
     conn->state = state;
 }
 
@@ -97,7 +97,7 @@ static bool conn_to_waiter(pp_conn_t *conn, bool reused, const pp_open_times_t *
 
 void pp_pool_open(pp_host_t *host, pp_time_t timeout)
 {
-    pp_host_count(host, CONN_CONNECTING, +1);
+    host_count(host, CONN_CONNECTING, +1);
     pp_opening_start(host, timeout);
 }
 
@@ -137,7 +137,7 @@ void pp_pool_open_failed(pp_host_t *host, pp_err_t err)
     pp_checkout_t *w = pp_waiter_first(host, STAGE_SERVED);
 
     pp_stat_add(&pool->stats->conn_failed, 1);
-    pp_host_count(host, CONN_CONNECTING, -1);
+    host_count(host, CONN_CONNECTING, -1);
     pp_handshake_return(host);
     pp_place_return(host);
     pp_warm_outcome(host, false);
@@ -154,7 +154,7 @@ void pp_pool_open_expired(pp_host_t *host)
     pp_pool_t *pool = host->pool;
 
     pp_stat_add(&pool->stats->conn_failed, 1);
-    pp_host_count(host, CONN_CONNECTING, -1);
+    host_count(host, CONN_CONNECTING, -1);
     pp_warm_outcome(host, false);
     if (host->nwaiting[STAGE_SERVED] > host->nconnecting) { /* with the permits of the one that has expired */
         pp_pool_open(host, pp_waiter_first(host, STAGE_SERVED)->connect_timeout);
@@ -266,11 +266,11 @@ static int reason_not_to_keep(const pp_pool_t *pool, pp_conn_t *conn)
 }
 
 /* The same for one that no waiter takes at once. */
-static int reason_not_to_be_idle(pp_pool_t *pool, const pp_conn_t *conn)
+static int reason_not_to_be_idle(pp_pool_t *pool, pp_time_t keep)
 {
     if (pool->draining)
         return PP_CLOSE_shutdown;
-    if (!pp_idle_keeps(conn))
+    if (keep <= 0)
         return PP_CLOSE_keepalive_hint;
     if (!pp_idle_may_begin(pool))
         return PP_CLOSE_idle_max;
@@ -281,6 +281,7 @@ void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
 {
     pp_conn_t *conn = *connp;
     static const pp_open_times_t none = {0};
+    pp_time_t keep = 0;
     int reason = reason_not_to_keep(pool, conn);
 
     assert(conn->state == CONN_BUSY);
@@ -289,10 +290,12 @@ void pp_pool_checkin(pp_pool_t *pool, pp_conn_t **connp)
     pp_idle_served(conn);
     if (reason < 0 && conn_to_waiter(conn, true, &none))
         return;
+    if (reason < 0) {
+        keep = pp_idle_time(conn);
+        reason = reason_not_to_be_idle(pool, keep);
+    }
     if (reason < 0)
-        reason = reason_not_to_be_idle(pool, conn);
-    if (reason < 0)
-        pp_idle_begin(conn, "checkin");
+        pp_idle_begin(conn, keep);
     else
         pp_conn_part(conn, (pp_close_t)reason);
     pp_pool_dispatch(pool); /* who waits for another host may have its place */

@@ -109,6 +109,10 @@ struct pp_pool_t {
 };
 
 /* ---- pp_hosts.c ---- */
+#define PP_EACH_HOST(pool, host)                                            \
+    for (apr_hash_index_t *host##_at = apr_hash_first(NULL, (pool)->hosts); \
+         host##_at && (apr_hash_this(host##_at, NULL, NULL, (void **)&(host)), true); host##_at = apr_hash_next(host##_at))
+
 pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target); /* NULL: the pool's table of hosts is full */
 int pp_host_limit(const pp_host_t *host);                           /* 0: none of its own */
 bool pp_host_is_over_limit(const pp_host_t *host);                  /* it has become less than there are connections */
@@ -173,7 +177,6 @@ void pp_waiter_remove(pp_checkout_t *checkout);
 void pp_waiter_advance(pp_host_t *host, int from, int to);        /* the first one; to STAGE_SERVED its connect time-out begins */
 pp_checkout_t *pp_waiter_first(const pp_host_t *host, int stage); /* NULL: none */
 pp_checkout_t *pp_waiter_for_reused(const pp_host_t *host);       /* the first, whatever its stage, that takes a used connection */
-int pp_waiters_queued(const pp_pool_t *pool);                     /* in STAGE_QUEUED over all hosts */
 
 /* Who is to be served before whom. */
 bool pp_waiter_is_before(const pp_checkout_t *a, const pp_checkout_t *b);
@@ -184,8 +187,7 @@ int pp_queue_retry_after(const pp_pool_t *pool);
 
 /* ---- pp_places.c ---- */
 
-/* Permits of a place for the host's next connection. */
-bool pp_place_take(pp_host_t *host);
+/* Of a connection that is no more. */
 void pp_place_return(pp_host_t *host);
 
 /* A place and a handshake's permit, for what is not yet needed: only when nobody else wants them. */
@@ -208,10 +210,10 @@ bool pp_place_is_due(const pp_conn_t *conn);
 bool pp_queue_settle(pp_pool_t *pool);
 
 /* ---- pp_idle.c ---- */
-void pp_idle_count(pp_host_t *host, int n); /* for pp_host_count() */
-void pp_idle_begin(pp_conn_t *conn, const char *why);
-pp_conn_t *pp_idle_take(pp_host_t *host);  /* the last one used that may still be, now busy; NULL: none */
-bool pp_idle_keeps(const pp_conn_t *conn); /* or is the time too short to be worth it? */
+void pp_idle_count(pp_host_t *host, int n);    /* so many more are idle, or fewer; for pp_conn_state() */
+pp_time_t pp_idle_time(const pp_conn_t *conn); /* how long it may be idle, in microseconds; not above 0: not at all */
+void pp_idle_begin(pp_conn_t *conn, pp_time_t keep);
+pp_conn_t *pp_idle_take(pp_host_t *host); /* the last one used that may still be, now busy; NULL: none */
 bool pp_idle_may_begin(pp_pool_t *pool); /* takes a permit of PooledProxyIdleMax for one more; an older one may have to go for it */
 int pp_idle_evict(pp_pool_t *pool, int n); /* closes so many, if there are, the oldest first; returns how many */
 int pp_idle_evict_host(pp_host_t *host, int n);
@@ -228,7 +230,6 @@ void pp_warm_outcome(pp_host_t *host, bool opened); /* of any opening */
 
 /* The only place where a state changes, and where connections are counted. */
 void pp_conn_state(pp_conn_t *conn, pp_conn_state_t state, const char *why);
-void pp_host_count(pp_host_t *host, int state, int n);
 
 /* The end of a connection: closed at once; its place is free. */
 void pp_conn_destroy(pp_conn_t *conn, pp_close_t reason);

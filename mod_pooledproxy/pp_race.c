@@ -129,11 +129,6 @@ static void on_connect_event(pp_conn_t *conn, apr_int16_t events)
     go_on(race);
 }
 
-static void on_unused_timer(pp_conn_t *conn)
-{
-    (void)conn;
-}
-
 /* When to give up the address just taken for the next one, where there are no permits for both: the rest of the time in equal parts. 0:
  * never, for the last one has all the rest, and without a time-out there is nothing to share. */
 static pp_time_t attempt_until(const pp_race_t *race)
@@ -178,7 +173,6 @@ static bool race_try(pp_race_t *race)
             attempt->until = attempt_until(race);
             attempt->conn->holder = attempt;
             attempt->conn->on_event = on_connect_event;
-            attempt->conn->on_timer = on_unused_timer;
             race->nflying++;
             look_in(race, ATTEMPT_DELAY);
             return true;

@@ -1,7 +1,6 @@
 /* pp_seats: seats in shared memory, eventfds to wake who sits there, pidfds to see who has ended. */
 #include "pp_seats.h"
 
-#include <apr_shm.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,17 +11,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CACHE_LINE 64
+#include "pp_shared.h"
 
 typedef struct seat_t {
-    _Alignas(CACHE_LINE) _Atomic int pid; /* who has it; 0: nobody; below 0: process -pid clears it */
-    _Atomic int awake;                    /* woken and not yet heard */
+    _Alignas(PP_CACHE_LINE) _Atomic int pid; /* who has it; 0: nobody; below 0: process -pid clears it */
+    _Atomic int awake;                       /* woken and not yet heard */
     _Atomic int age;
     _Atomic int serves;
 } seat_t;
 
 typedef struct shared_t {
-    _Alignas(CACHE_LINE) _Atomic int used;
+    _Alignas(PP_CACHE_LINE) _Atomic int used;
     seat_t seats[];
 } shared_t;
 
@@ -43,13 +42,13 @@ void pp_seats_close(pp_seats_t *seats)
 apr_status_t pp_seats_create(pp_seats_t **seatsp, int n, apr_pool_t *p)
 {
     pp_seats_t *seats = apr_pcalloc(p, sizeof(*seats));
-    apr_shm_t *shm;
-    apr_status_t status = apr_shm_create(&shm, sizeof(shared_t) + sizeof(seat_t) * (apr_size_t)n + CACHE_LINE, NULL, p);
+    void *memory;
+    apr_status_t status = pp_shared_make(&memory, sizeof(shared_t) + sizeof(seat_t) * (apr_size_t)n, p);
 
     if (status != APR_SUCCESS)
         return status;
     seats->n = n;
-    seats->shared = (shared_t *)APR_ALIGN((uintptr_t)apr_shm_baseaddr_get(shm), CACHE_LINE);
+    seats->shared = memory;
     seats->fds = apr_palloc(p, sizeof(int) * (apr_size_t)n);
     for (int i = 0; i < n; i++)
         seats->fds[i] = -1;
@@ -187,9 +186,10 @@ static void wake_all(pp_seats_t *seats)
     }
 }
 
-int pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int seat), void *self)
+void pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int seat), void *self)
 {
-    int me = (int)getpid(), buried = 0;
+    int me = (int)getpid();
+    bool buried = false;
 
     for (int i = 0; i < seats->n; i++) {
         seat_t *seat = &seats->shared->seats[i];
@@ -198,9 +198,8 @@ int pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int se
             continue;
         clear(self, i);
         atomic_store(&seat->pid, 0);
-        buried++;
+        buried = true;
     }
     if (buried)
         wake_all(seats);
-    return buried;
 }

@@ -41,9 +41,9 @@ int pp_seat_fd(const pp_seats_t *seats, int seat);
 /* By the one who was woken, before it looks for the reason. */
 void pp_seat_heard(pp_seats_t *seats, int seat);
 
-/* Process `pid` has ended: calls `clear` for each of its seats, then frees it. Whoever calls it first does it; if that process ends
- * in the middle, the next call does it again, so `clear` must be idempotent. Returns how many seats were freed. */
-int pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int seat), void *self);
+/* Process `pid` has ended: calls `clear` for each of its seats, frees it, and in the end wakes all others. Whoever calls it first does it;
+ * if that process ends in the middle, the next call does it again, so `clear` must be idempotent. */
+void pp_seats_bury(pp_seats_t *seats, pid_t pid, void (*clear)(void *self, int seat), void *self);
 
 /* A process with a seat that has ended (all its descriptors are closed) and was not buried yet; 0: none, or this kernel can't tell.
  * Only those of an age up to `age` count: of younger ones the caller may not know all that they had. Makes system calls. For those who can't wait until the parent process has noticed, which takes up to a second. */

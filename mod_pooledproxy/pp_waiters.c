@@ -108,18 +108,6 @@ bool pp_waiter_is_before(const pp_checkout_t *a, const pp_checkout_t *b)
     return a && (!b || a->turn < b->turn);
 }
 
-int pp_waiters_queued(const pp_pool_t *pool)
-{
-    int queued = 0;
-
-    for (apr_hash_index_t *hi = apr_hash_first(NULL, pool->hosts); hi; hi = apr_hash_next(hi)) {
-        const pp_host_t *host;
-        apr_hash_this(hi, NULL, NULL, (void **)&host);
-        queued += host->nwaiting[STAGE_QUEUED];
-    }
-    return queued;
-}
-
 /* ---- how fast the queue goes on ---- */
 
 void pp_queue_departed(const pp_checkout_t *checkout)

@@ -138,10 +138,10 @@ static void test_hosts(void)
         found += pp_host_table_use(table, key, 0, &other[i]) && other[i].places != first.places;
     }
     is_int(found, 3, "others for others, as long as there is room");
-    pp_host_table_leave(table, &other[1], 0);
+    pp_host_table_leave(other[1].places, 0);
     ok(pp_host_table_use(table, "c:1", 0, &same) && same.places == other[1].places, "what nobody uses any more is another's");
     pp_permit_take(seats, other[2].places, 0, 1);
-    pp_host_table_leave(table, &other[2], 0);
+    pp_host_table_leave(other[2].places, 0);
     ok(!pp_host_table_use(table, "c:2", 0, &same), "... unless something of it is still held");
     pp_permit_return(seats, other[2].places, 0, 1);
     ok(pp_host_table_use(table, "c:2", 0, &same), "... then it is");
