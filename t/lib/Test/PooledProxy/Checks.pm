@@ -193,13 +193,7 @@ sub unexpected_log {
     my $block    = $self->{block};
     my @literals = map { qr/\Q$_\E/ } lines_of($self->text('error_log'));
     my @patterns = map { qr/$_/ } map { lines_of($self->text($_)) } qw(error_log_like ignore_error_log);
-    my @unexpected;
-    for my $line (split /\n/, $self->{setup}->httpd->error_log) {
-        my $crash = $line =~ /exit signal|[Aa]ssertion.*failed|runtime error:/;
-        next if !$crash && $line !~ /^\[[^\]]*\] \[[\w-]*:(?:warn|error|crit|alert|emerg)\]/;
-        push @unexpected, $line if $crash || !grep { $line =~ $_ } @literals, @patterns;
-    }
-    push @unexpected, $self->{setup}->httpd->reports;
+    my @unexpected = ($self->{setup}->httpd->complaints(@literals, @patterns), $self->{setup}->httpd->reports);
     return Test::More::is(join("\n", @unexpected), '', 'nothing unexpected in the error log');
 }
 

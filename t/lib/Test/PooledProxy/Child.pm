@@ -39,13 +39,7 @@ sub answers_at_once {
 # One assertion: httpd ends as it should, and neither its log nor a sanitizer complains. `expected` matches warnings that are right.
 sub ends_clean {
     my ($setup, $expected) = @_;
-    my @complaints = $setup->stop;
-    for my $line (split /\n/, $setup->httpd->error_log) {
-        my $crash = $line =~ /exit signal|[Aa]ssertion.*failed|runtime error:/;
-        next if !$crash && $line !~ /^\[[^\]]*\] \[[\w-]*:(?:warn|error|crit|alert|emerg)\]/;
-        push @complaints, $line if $crash || !$expected || $line !~ $expected;
-    }
-    push @complaints, $setup->httpd->reports;
+    my @complaints = ($setup->stop, $setup->httpd->complaints($expected // ()), $setup->httpd->reports);
     return Test::More::is(join("\n", @complaints), '', 'httpd ends, with nothing unexpected in its log');
 }
 

@@ -145,6 +145,21 @@ sub error_log  { my ($self) = @_; return read_file($self->error_log_path,  $self
 sub access_log { my ($self) = @_; return read_file($self->access_log_path, $self->{access_offset}) }
 sub output     { my ($self) = @_; return read_file("$self->{dir}/output") }
 
+# What mod_ssl says where httpd's package is younger than the OpenSSL beside it: a fact about the machine.
+my $of_machine = qr/AH01882: Init: this version of mod_ssl was compiled against/;
+
+# Lines of the error log: warnings and worse that match none of the patterns, and crashes, which nobody may expect.
+sub complaints {
+    my ($self, @expected) = @_;
+    my @complaints;
+    for my $line (split /\n/, $self->error_log) {
+        my $crash = $line =~ /exit signal|[Aa]ssertion.*failed|runtime error:/;
+        next if !$crash && $line !~ /^\[[^\]]*\] \[[\w-]*:(?:warn|error|crit|alert|emerg)\]/;
+        push @complaints, $line if $crash || !grep { $line =~ $_ } @expected, $of_machine;
+    }
+    return @complaints;
+}
+
 # What sanitizers and valgrind wrote.
 sub reports {
     my ($self) = @_;
