@@ -122,7 +122,7 @@ void pooledproxy_channel_free(pp_channel_t *channel)
 /* What the thread asked for since the last time. After pooledproxy_channel_done() the channel is the thread's alone. */
 static void on_channel_task(pp_task_t *task)
 {
-    pp_channel_t *channel = (pp_channel_t *)((char *)task - offsetof(pp_channel_t, task));
+    pp_channel_t *channel = PP_OWNER_OF(task, pp_channel_t, task);
     pp_call_t *call = channel->call;
     bool resume, body, start = !channel->started, ended;
     pp_err_t cancel;

@@ -22,7 +22,6 @@
 
 APLOG_USE_MODULE(pooledproxy);
 
-#define LEASE_OF(member_ptr, member) ((pp_lease_t *)((char *)(member_ptr)-offsetof(pp_lease_t, member)))
 #define LOOPS_MAX 64
 
 APR_RING_HEAD(pp_lease_ring_t, pp_lease_t);
@@ -302,7 +301,7 @@ static void renew_set(pp_lease_t *lease)
 
 static void on_arrive_task(pp_task_t *task)
 {
-    pp_lease_t *lease = LEASE_OF(task, task);
+    pp_lease_t *lease = PP_OWNER_OF(task, pp_lease_t, task);
 
     lease->out = true;
     lease->valve.on_loop = true;
@@ -331,7 +330,7 @@ static void lease_detach(pp_lease_t *lease)
 /* The last thing the loop does with a connection: after the write a worker may have destroyed it. */
 static void on_depart_task(pp_task_t *task)
 {
-    pp_lease_t *lease = LEASE_OF(task, task);
+    pp_lease_t *lease = PP_OWNER_OF(task, pp_lease_t, task);
     uint64_t one = 1;
     int fd = lease->event_fd;
 
@@ -355,7 +354,7 @@ void pooledproxy_lease_give(pp_lease_t *lease, pp_next_t next)
 
 static void on_revoke_task(pp_task_t *task)
 {
-    pp_lease_t *lease = LEASE_OF(task, revoke_task);
+    pp_lease_t *lease = PP_OWNER_OF(task, pp_lease_t, revoke_task);
     revoke_t *revoke = lease->revoke;
 
     if (lease->departing) { /* given back in the same moment: the worker must not go on before that is over */
@@ -373,14 +372,14 @@ static void on_revoke_task(pp_task_t *task)
 
 static void on_client_io(pp_io_t *io, apr_int16_t events)
 {
-    pp_lease_t *lease = LEASE_OF(io, io);
+    pp_lease_t *lease = PP_OWNER_OF(io, pp_lease_t, io);
 
     lease->user->on_client(lease, events);
 }
 
 static void on_renew_timer(pp_timer_t *timer)
 {
-    pp_lease_t *lease = LEASE_OF(timer, renew_timer);
+    pp_lease_t *lease = PP_OWNER_OF(timer, pp_lease_t, renew_timer);
 
     if (lease->user->may_bounce(lease))
         pooledproxy_lease_give(lease, PP_NEXT_RENEW);
@@ -388,7 +387,7 @@ static void on_renew_timer(pp_timer_t *timer)
 
 static void on_deadline_timer(pp_timer_t *timer)
 {
-    pp_lease_t *lease = LEASE_OF(timer, deadline_timer);
+    pp_lease_t *lease = PP_OWNER_OF(timer, pp_lease_t, deadline_timer);
 
     lease->user->on_deadline(lease);
 }

@@ -8,8 +8,6 @@
 
 #include "pp_log.h"
 
-#define CALL_OF(member_ptr, member) ((pp_call_t *)((char *)(member_ptr)-offsetof(pp_call_t, member)))
-
 static void attempt_begin(pp_call_t *call, pp_err_t last_err);
 
 static pp_pool_t *pool_of(const pp_call_t *call)
@@ -160,7 +158,7 @@ static void replay_begin(pp_call_t *call)
 
 static void on_exchange_end(pp_exchange_t *x, const pp_exchange_end_t *end)
 {
-    pp_call_t *call = CALL_OF(x, exchange);
+    pp_call_t *call = PP_OWNER_OF(x, pp_call_t, exchange);
 
     note_first_byte(call);
     if (pp_conn_failure(call->conn) != PP_OK)
@@ -269,7 +267,7 @@ static void checkout_failed(pp_call_t *call, pp_err_t err)
 
 static void on_checked_out(pp_checkout_t *checkout, pp_conn_t *conn, pp_err_t err)
 {
-    pp_call_t *call = CALL_OF(checkout, checkout);
+    pp_call_t *call = PP_OWNER_OF(checkout, pp_call_t, checkout);
 
     if (conn)
         exchange_begin(call, conn);
@@ -343,7 +341,7 @@ static void call_stop(pp_call_t *call, pp_err_t err, pp_close_t reason)
 
 static void on_total_timer(pp_timer_t *timer)
 {
-    pp_call_t *call = CALL_OF(timer, total);
+    pp_call_t *call = PP_OWNER_OF(timer, pp_call_t, total);
 
     call_stop(call, PP_ERR_total_timeout, PP_CLOSE_timeout);
     call_done(call, PP_ERR_total_timeout);

@@ -9,8 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONN_OF(member_ptr, member) ((pp_conn_t *)((char *)(member_ptr)-offsetof(pp_conn_t, member)))
-
 /* With TLS reading may have waited for room to write: that is none of the holder's. */
 static apr_int16_t events_for_holder(pp_conn_t *conn, apr_int16_t events)
 {
@@ -23,7 +21,7 @@ static apr_int16_t events_for_holder(pp_conn_t *conn, apr_int16_t events)
 
 static void on_conn_io(pp_io_t *io, apr_int16_t events)
 {
-    pp_conn_t *conn = CONN_OF(io, io);
+    pp_conn_t *conn = PP_OWNER_OF(io, pp_conn_t, io);
 
     if (conn->tls)
         events = events_for_holder(conn, events);
@@ -35,7 +33,7 @@ static void on_conn_io(pp_io_t *io, apr_int16_t events)
 
 static void on_conn_timer(pp_timer_t *timer)
 {
-    pp_conn_t *conn = CONN_OF(timer, timer);
+    pp_conn_t *conn = PP_OWNER_OF(timer, pp_conn_t, timer);
     conn->on_timer(conn);
 }
 
@@ -91,7 +89,7 @@ static pp_conn_t *conn_memory(pp_loop_t *loop)
 /* The round in which it was closed has ended: nobody knows it any more. */
 static void on_spare(pp_task_t *task)
 {
-    pp_conn_t *conn = CONN_OF(task, spare_task);
+    pp_conn_t *conn = PP_OWNER_OF(task, pp_conn_t, spare_task);
     pp_conn_t **spare = (pp_conn_t **)pp_loop_spare(conn->loop);
 
     conn->next_spare = *spare;
@@ -186,7 +184,7 @@ static apr_status_t on_wire_send(void *self, const char *buf, size_t *len)
 /* What TLS holds the socket does not tell of: the holder is told in the next round. */
 static void on_more(pp_task_t *task)
 {
-    pp_conn_t *conn = CONN_OF(task, more_task);
+    pp_conn_t *conn = PP_OWNER_OF(task, pp_conn_t, more_task);
 
     conn->more_posted = false;
     if (conn->tls && (conn->wanted & APR_POLLIN) && pp_tls_has_more(conn->tls))

@@ -23,8 +23,6 @@
 
 #define KEY_SIZE (PP_DNS_NAME_SIZE + 128)
 
-#define OWNER_OF(part, type, member) ((type *)((char *)(part)-offsetof(type, member)))
-
 struct pp_dns_t {
     pp_loop_t *loop;
     apr_pool_t *pool;
@@ -80,7 +78,7 @@ static pp_dns_entry_t *leave_queue(pp_dns_query_t *query)
 /* Those who become ready while these are called wait for the next round. */
 static void on_ready_timer(pp_timer_t *timer)
 {
-    pp_dns_t *dns = OWNER_OF(timer, pp_dns_t, ready_timer);
+    pp_dns_t *dns = PP_OWNER_OF(timer, pp_dns_t, ready_timer);
     struct pp_dns_queries_t batch;
     pp_dns_query_t *query;
 
@@ -101,7 +99,7 @@ static void waiters_ready(pp_dns_entry_t *entry)
 
 static void on_patience(pp_timer_t *timer)
 {
-    waiters_ready(OWNER_OF(timer, pp_dns_entry_t, patience));
+    waiters_ready(PP_OWNER_OF(timer, pp_dns_entry_t, patience));
 }
 
 /* ---- who watches ---- */
@@ -109,7 +107,7 @@ static void on_patience(pp_timer_t *timer)
 /* Those who are called may end their watch, or another's. */
 static void on_news_timer(pp_timer_t *timer)
 {
-    pp_dns_entry_t *entry = OWNER_OF(timer, pp_dns_entry_t, news);
+    pp_dns_entry_t *entry = PP_OWNER_OF(timer, pp_dns_entry_t, news);
     struct pp_dns_watches_t batch;
     pp_dns_watch_t *watch;
     int n;

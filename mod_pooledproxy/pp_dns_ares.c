@@ -19,8 +19,6 @@
 #define TRY_MSEC 1000
 #define TRIES 2
 
-#define OWNER_OF(part, type, member) ((type *)((char *)(part)-offsetof(type, member)))
-
 /* A descriptor of c-ares. Kept for the next one when c-ares closes it: its io must outlast the round. */
 typedef struct sock_t sock_t;
 struct sock_t {
@@ -74,7 +72,7 @@ static void set_timer(pp_dns_ares_t *ares)
 
 static void on_timer(pp_timer_t *timer)
 {
-    pp_dns_ares_t *ares = OWNER_OF(timer, pp_dns_ares_t, timer);
+    pp_dns_ares_t *ares = PP_OWNER_OF(timer, pp_dns_ares_t, timer);
 
     ares_process_fd(ares->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     set_timer(ares);
@@ -82,7 +80,7 @@ static void on_timer(pp_timer_t *timer)
 
 static void on_io(pp_io_t *io, apr_int16_t events)
 {
-    sock_t *sock = OWNER_OF(io, sock_t, io);
+    sock_t *sock = PP_OWNER_OF(io, sock_t, io);
     bool broken = events & (APR_POLLERR | APR_POLLHUP);
 
     ares_process_fd(sock->ares->channel, broken || events & APR_POLLIN ? sock->fd : ARES_SOCKET_BAD,

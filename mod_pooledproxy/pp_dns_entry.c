@@ -16,8 +16,6 @@
 #define AHEAD_MOST 90            /* so that loops don't ask all at once */
 #define IN_USE_LEAST PP_SEC(5)   /* a failing name is in use that long after it was asked for */
 
-#define ENTRY_OF(member_ptr, member) ((pp_dns_entry_t *)((char *)(member_ptr)-offsetof(pp_dns_entry_t, member)))
-
 static pp_time_t now_of(const pp_dns_entry_t *entry)
 {
     return pp_loop_now(entry->loop);
@@ -79,7 +77,7 @@ static void set_again(pp_dns_entry_t *entry, pp_time_t holds)
 
 static void on_again(pp_timer_t *timer)
 {
-    pp_dns_entry_t *entry = ENTRY_OF(timer, again);
+    pp_dns_entry_t *entry = PP_OWNER_OF(timer, pp_dns_entry_t, again);
 
     if (is_in_use(entry))
         pp_dns_entry_look_up(entry);

@@ -13,8 +13,6 @@
 
 #define DELAY PP_MSEC(50) /* RFC 8305 section 8: Resolution Delay */
 
-#define LOOKUP_OF(member_ptr, member) ((pp_dns_lookup_t *)((char *)(member_ptr)-offsetof(pp_dns_lookup_t, member)))
-
 /* One question on its way. */
 typedef struct ask_t {
     pp_dns_lookup_t *lookup;
@@ -41,7 +39,7 @@ static void over(pp_dns_lookup_t *lookup, apr_status_t status)
 
 static void on_delay(pp_timer_t *timer)
 {
-    over(LOOKUP_OF(timer, delay), APR_SUCCESS);
+    over(PP_OWNER_OF(timer, pp_dns_lookup_t, delay), APR_SUCCESS);
 }
 
 /* ---- judging ---- */

@@ -196,7 +196,7 @@ static void on_idle_event(pp_conn_t *conn, apr_int16_t events)
 
 static void on_idle_timer(pp_timer_t *timer)
 {
-    pp_conn_t *conn = (pp_conn_t *)((char *)timer - offsetof(pp_conn_t, idle_timer));
+    pp_conn_t *conn = PP_OWNER_OF(timer, pp_conn_t, idle_timer);
 
     assert(conn->state == CONN_IDLE);
     pp_conn_part(conn, conn->retire_at && pp_loop_now(conn->loop) >= conn->retire_at ? PP_CLOSE_max_age : PP_CLOSE_idle_timeout);

@@ -12,10 +12,14 @@
 #include <apr_pools.h>
 #include <apr_thread_proc.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "pp_clock.h"
 
 typedef struct pp_loop_t pp_loop_t;
+
+/* The object that a task, timer or descriptor is embedded in, by the member that it is: for the callbacks. */
+#define PP_OWNER_OF(part, type, member) ((type *)((char *)(part)-offsetof(type, member)))
 
 /* Something to be done once on the loop's thread. */
 typedef struct pp_task_t pp_task_t;

@@ -7,11 +7,9 @@
 
 #include "pp_pool_own.h"
 
-#define HOST_OF(watch_ptr) ((pp_host_t *)((char *)(watch_ptr)-offsetof(pp_host_t, moved.watch)))
-
 static bool is_in_use(const pp_dns_watch_t *watch)
 {
-    const pp_host_t *host = HOST_OF(watch);
+    const pp_host_t *host = PP_OWNER_OF(watch, pp_host_t, moved.watch);
 
     return host->nidle + host->nbusy > 0;
 }
@@ -40,7 +38,7 @@ bool pp_moved_away(pp_conn_t *conn)
 
 static void on_change(pp_dns_watch_t *watch, const pp_addr_t *addrs, int naddrs)
 {
-    pp_host_t *host = HOST_OF(watch);
+    pp_host_t *host = PP_OWNER_OF(watch, pp_host_t, moved.watch);
     pp_conn_t *conn, *next;
 
     remember(host, addrs, naddrs);

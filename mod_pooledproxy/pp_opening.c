@@ -21,8 +21,6 @@ typedef struct pp_opening_t {
     bool resolving;
 } pp_opening_t;
 
-#define OPENING_OF(member_ptr, member) ((pp_opening_t *)((char *)(member_ptr)-offsetof(pp_opening_t, member)))
-
 /* The host knows how many are at it, for those whose time ends meanwhile. */
 static void opening_is_resolving(pp_opening_t *opening, bool resolving)
 {
@@ -118,7 +116,7 @@ static void opening_secure(pp_opening_t *opening)
 
 static void on_won(pp_race_t *race, pp_conn_t *conn)
 {
-    pp_opening_t *opening = OPENING_OF(race, race);
+    pp_opening_t *opening = PP_OWNER_OF(race, pp_opening_t, race);
 
     opening->conn = conn;
     opening->conn->holder = opening;
@@ -131,7 +129,7 @@ static void on_won(pp_race_t *race, pp_conn_t *conn)
 
 static void on_lost(pp_race_t *race, pp_err_t err)
 {
-    opening_fail(OPENING_OF(race, race), err);
+    opening_fail(PP_OWNER_OF(race, pp_opening_t, race), err);
 }
 
 static void opening_connect(pp_opening_t *opening, const pp_addr_t *addrs, int naddrs)
@@ -151,7 +149,7 @@ static void opening_connect(pp_opening_t *opening, const pp_addr_t *addrs, int n
 
 static void on_resolved(pp_dns_query_t *query, apr_status_t status)
 {
-    pp_opening_t *opening = OPENING_OF(query, query);
+    pp_opening_t *opening = PP_OWNER_OF(query, pp_opening_t, query);
 
     opening_is_resolving(opening, false);
     if (status != APR_SUCCESS || query->naddrs == 0) {
@@ -163,7 +161,7 @@ static void on_resolved(pp_dns_query_t *query, apr_status_t status)
 
 static void on_opening_timer(pp_timer_t *timer)
 {
-    pp_opening_t *opening = OPENING_OF(timer, timer);
+    pp_opening_t *opening = PP_OWNER_OF(timer, pp_opening_t, timer);
     pp_host_t *host = opening->host;
 
     if (opening->conn)
@@ -198,7 +196,7 @@ static void opening_resolve(pp_opening_t *opening)
 
 static void on_opening_task(pp_task_t *task)
 {
-    pp_opening_t *opening = OPENING_OF(task, task);
+    pp_opening_t *opening = PP_OWNER_OF(task, pp_opening_t, task);
 
     if (opening->timeout) /* a moment later than the waiter it was started for, who would be given another one else */
         pp_timer_set(opening->host->pool->loop, &opening->timer, opening->began + opening->timeout + 1);

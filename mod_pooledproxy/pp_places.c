@@ -287,7 +287,7 @@ static void forget_promises(pp_pool_t *pool)
 
 static void on_tick(pp_timer_t *timer)
 {
-    pp_pool_t *pool = (pp_pool_t *)((char *)timer - offsetof(pp_pool_t, tick));
+    pp_pool_t *pool = PP_OWNER_OF(timer, pp_pool_t, tick);
     pp_time_t now = pp_loop_now(pool->loop);
 
     if (now - pool->looked_at >= LOOK_FOR_DEAD) {

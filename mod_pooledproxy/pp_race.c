@@ -13,8 +13,6 @@
 #define ATTEMPT_DELAY PP_MSEC(250) /* RFC 8305 section 8; also a SYN's way across the world and back */
 #define LOOK_AGAIN PP_MSEC(50)     /* for permits */
 
-#define RACE_OF(member_ptr, member) ((pp_race_t *)((char *)(member_ptr)-offsetof(pp_race_t, member)))
-
 static bool race_try(pp_race_t *race);
 
 /* ---- permits of a second attempt ---- */
@@ -199,7 +197,7 @@ static pp_attempt_t *oldest(pp_race_t *race)
 /* Whoever is tried has not answered for a while. */
 static void on_race_timer(pp_timer_t *timer)
 {
-    pp_race_t *race = RACE_OF(timer, timer);
+    pp_race_t *race = PP_OWNER_OF(timer, pp_race_t, timer);
     pp_attempt_t *attempt = oldest(race);
 
     if (race->nflying < PP_RACE_MOST && extra_take(race)) {

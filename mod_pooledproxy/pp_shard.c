@@ -6,7 +6,7 @@
 /* Another loop has given something, or wants something. */
 static void on_seat_io(pp_io_t *io, apr_int16_t events)
 {
-    pp_shard_t *shard = (pp_shard_t *)((char *)io - offsetof(pp_shard_t, seat_io));
+    pp_shard_t *shard = PP_OWNER_OF(io, pp_shard_t, seat_io);
 
     (void)events;
     pp_seat_heard(pp_ledger_seats(shard->ledger), shard->seat);

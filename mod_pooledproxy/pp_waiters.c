@@ -77,7 +77,7 @@ static pp_err_t timeout_of(const pp_checkout_t *checkout)
 /* The wait for a free connection, or since it is served that for its opening, has lasted too long. */
 static void on_waiter_timer(pp_timer_t *timer)
 {
-    pp_checkout_t *checkout = (pp_checkout_t *)((char *)timer - offsetof(pp_checkout_t, timer));
+    pp_checkout_t *checkout = PP_OWNER_OF(timer, pp_checkout_t, timer);
     pp_host_t *host = checkout->host;
     pp_err_t err = timeout_of(checkout);
 

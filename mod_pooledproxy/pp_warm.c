@@ -67,7 +67,7 @@ static void host_warm(pp_host_t *host, int share)
 
 static void on_warm_timer(pp_timer_t *timer)
 {
-    pp_pool_t *pool = (pp_pool_t *)((char *)timer - offsetof(pp_pool_t, warm.timer));
+    pp_pool_t *pool = PP_OWNER_OF(timer, pp_pool_t, warm.timer);
     int share = share_of_loop(pool), n = pool->warm.nhosts;
 
     if (pool->draining)
