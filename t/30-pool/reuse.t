@@ -353,6 +353,7 @@ PooledProxyPass / http://127.0.0.1:$UPSTREAM_PORT/
 --- upstream
 accept first
 expect GET /1
+signal one
 accept second
 expect GET /2
 signal both
@@ -370,6 +371,7 @@ wait_close
 --- dialog
 connect a
 request GET /1
+await one
 connect b
 request GET /2
 await both
