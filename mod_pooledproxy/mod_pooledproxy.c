@@ -13,6 +13,7 @@
 #include "mod_pooledproxy_engine.h"
 #include "mod_pooledproxy_handler.h"
 #include "mod_pooledproxy_lease.h"
+#include "mod_pooledproxy_next.h"
 #include "mod_pooledproxy_route.h"
 #include "mod_pooledproxy_safety.h"
 #include "mod_pooledproxy_status.h"
@@ -28,6 +29,8 @@ static int on_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
     if (status != OK || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return status;
     pooledproxy_safety_survey(s, ptemp);
+    pooledproxy_valve_find_counter();
+    pooledproxy_next_find_filters();
     return pooledproxy_engine_prepare(pconf, s);
 }
 

@@ -15,6 +15,7 @@
 #include "mod_pooledproxy_channel.h"
 #include "mod_pooledproxy_client.h"
 #include "mod_pooledproxy_engine.h"
+#include "mod_pooledproxy_front.h"
 #include "mod_pooledproxy_next.h"
 #include "mod_pooledproxy_safety.h"
 #include "mod_pooledproxy_worker.h"
@@ -23,94 +24,6 @@ APLOG_USE_MODULE(pooledproxy);
 
 static void lease_continue(pp_lease_t *lease);
 static void forward_finish(pp_forward_t *fw, pp_err_t err);
-
-/* ---- the front of an exchange ---- */
-
-static apr_status_t on_body_read(void *self, const char **data, size_t *len, pp_err_t *err)
-{
-    pp_forward_t *fw = self;
-    apr_status_t status = APR_EAGAIN;
-
-    if (fw->channel)
-        return pooledproxy_channel_read(fw->channel, data, len, err);
-    if (!fw->bounced) {
-        apr_socket_timeout_set(fw->lease->twin, 0); /* filters may have set another */
-        status = pooledproxy_forward_read(fw, APR_NONBLOCK_READ, data, len, err);
-    }
-    fw->body_waits = status == APR_EAGAIN;
-    if (!fw->body_waits)
-        fw->body_until = 0;
-    if (status == APR_EOF && fw->lease->client_sent) { /* what it had sent was the body: from now on its end can be seen again */
-        fw->lease->client_sent = false;
-        pooledproxy_client_watch(fw->lease);
-    }
-    if (fw->body_waits && !fw->bounced) {
-        fw->lease->client_sent = false;
-        pooledproxy_client_push(fw->lease); /* httpd may have said 100 */
-        pooledproxy_client_watch(fw->lease);
-    }
-    return status;
-}
-
-static void on_interim(void *self, const pp_h1_response_t *resp)
-{
-    pp_forward_t *fw = self;
-
-    pooledproxy_interim_response(fw->r, resp);
-    if (!pooledproxy_client_push(fw->lease))
-        pp_call_fail(&fw->call, PP_ERR_client_gone);
-}
-
-static void on_head(void *self, const pp_h1_response_t *resp)
-{
-    pp_forward_t *fw = self;
-
-    pooledproxy_forward_head(fw, resp);
-    if (fw->tunnel || pooledproxy_safety_may_write(fw->r))
-        return;
-    fw->channel = pooledproxy_channel_create(&fw->call, true, fw->body_waits);
-    fw->lease->loop_may_read = false; /* what the filters do at the end of the request is the worker's, too */
-    pooledproxy_lease_give(fw->lease, PP_NEXT_DELIVER);
-}
-
-static void on_data(void *self, const char *data, size_t len)
-{
-    pp_forward_t *fw = self;
-
-    if (fw->channel)
-        pooledproxy_channel_put(fw->channel, data, len);
-    else
-        pooledproxy_forward_data(fw, data, len);
-}
-
-static void on_batch(void *self, bool drained)
-{
-    pp_forward_t *fw = self;
-
-    if (fw->channel) {
-        pooledproxy_channel_batch(fw->channel);
-        return;
-    }
-    if (pooledproxy_forward_pass(fw, drained) != APR_SUCCESS || !pooledproxy_client_push(fw->lease)) {
-        pp_call_fail(&fw->call, PP_ERR_client_gone);
-        return;
-    }
-    if (fw->lease->congested)
-        pp_call_pause(&fw->call);
-    pooledproxy_client_watch(fw->lease);
-}
-
-static void on_trailers(void *self, const pp_field_t *fields, unsigned nfields)
-{
-    pp_forward_t *fw = self;
-
-    if (fw->channel)
-        pooledproxy_channel_trailers(fw->channel, fields, nfields);
-    else
-        pooledproxy_forward_trailers(fw, fields, nfields);
-}
-
-static const pp_front_t async_front = {on_body_read, on_interim, on_head, on_data, on_batch, on_trailers};
 
 static void on_call_done(pp_call_t *call, pp_err_t err)
 {
@@ -135,13 +48,11 @@ static void on_call_done(pp_call_t *call, pp_err_t err)
 static void request_end(pp_lease_t *lease)
 {
     request_rec *r = lease->r;
-    apr_bucket_brigade *bb = lease->end_brigade;
+    apr_bucket_brigade *bb = lease->output;
 
     lease->loop_may_read = lease->loop_may_read && pooledproxy_safety_may_read_after(r);
     lease->r = NULL;
     lease->work = NULL;
-    if (!bb)
-        bb = lease->end_brigade = apr_brigade_create(lease->c->pool, lease->c->bucket_alloc);
     if (!lease->c->aborted)
         pooledproxy_next_end_body_time(lease);
     APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_eor_create(lease->c->bucket_alloc, r));
@@ -172,7 +83,7 @@ static void forward_finish(pp_forward_t *fw, pp_err_t err)
         request_die(lease, status);
         return;
     }
-    if (!lease->c->aborted)
+    if (!lease->c->aborted && (fw->call.request.has_body || !lease->r->eos_sent)) /* else there is nothing to be discarded */
         ap_finalize_request_protocol(lease->r);
     request_end(lease);
     lease_continue(lease);
@@ -285,6 +196,7 @@ static void on_writable(pp_lease_t *lease)
     pp_forward_t *fw = lease->work;
 
     lease->congested = false; /* there is room, so some goes out now: the time-out begins anew */
+    pooledproxy_valve_has_room(&lease->valve);
     if (!pooledproxy_client_push(lease)) {
         client_lost(lease, PP_ERR_client_gone);
         return;
@@ -311,6 +223,7 @@ static void on_readable(pp_lease_t *lease)
     pp_forward_t *fw = lease->work;
 
     if (!fw) {
+        lease->readable = true;
         lease_continue(lease);
         return;
     }
@@ -424,7 +337,8 @@ pp_lease_t *pooledproxy_async_lease(request_rec *r, const pp_match_t *match)
 int pooledproxy_async_forward(pp_lease_t *lease, pp_forward_t *fw)
 {
     fw->lease = lease;
-    fw->call.front = &async_front;
+    fw->out = lease->output;
+    fw->call.front = &pooledproxy_front;
     fw->call.on_done = on_call_done;
     lease->client_sent = false;
     pooledproxy_next_remember(lease, fw);

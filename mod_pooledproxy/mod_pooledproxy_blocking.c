@@ -229,6 +229,7 @@ int pooledproxy_blocking_forward(pp_forward_t *fw)
 {
     pump_t pump = {.fw = fw, .body_open = fw->call.request.has_body};
 
+    fw->out = apr_brigade_create(fw->r->pool, fw->r->connection->bucket_alloc);
     fw->call.front = &blocking_front;
     fw->call.on_done = on_call_done;
     fw->channel = pooledproxy_channel_create(&fw->call, false, false);

@@ -158,28 +158,35 @@ static void on_channel_task(pp_task_t *task)
     }
 }
 
+/* Copies a text to *at and a NUL behind it. */
+static const char *text_copy(char **at, const char *text, size_t len)
+{
+    char *copy = memcpy(*at, text, len);
+
+    copy[len] = '\0';
+    *at += len + 1;
+    return copy;
+}
+
 /* A copy with its texts behind it, in one piece of memory. */
 static pp_h1_response_t *response_copy(const pp_h1_response_t *resp)
 {
-    size_t size = offsetof(pp_h1_response_t, fields) + resp->nfields * sizeof(pp_field_t), text = resp->reason_len;
+    size_t size = offsetof(pp_h1_response_t, fields) + resp->nfields * sizeof(pp_field_t), text = resp->reason_len + 1;
     pp_h1_response_t *copy;
     char *at;
 
     for (uint32_t i = 0; i < resp->nfields; i++)
-        text += resp->fields[i].name_len + resp->fields[i].value_len;
-    copy = malloc(size + text + 1);
+        text += resp->fields[i].name_len + resp->fields[i].value_len + 2;
+    copy = malloc(size + text);
     if (!copy)
         abort();
     memcpy(copy, resp, size);
     at = (char *)copy + size;
-    copy->reason = memcpy(at, resp->reason, resp->reason_len);
-    at += resp->reason_len;
+    copy->reason = text_copy(&at, resp->reason, resp->reason_len);
     for (uint32_t i = 0; i < resp->nfields; i++) {
         pp_field_t *field = &copy->fields[i];
-        field->name = memcpy(at, field->name, field->name_len);
-        at += field->name_len;
-        field->value = memcpy(at, field->value, field->value_len);
-        at += field->value_len;
+        field->name = text_copy(&at, field->name, field->name_len);
+        field->value = text_copy(&at, field->value, field->value_len);
     }
     return copy;
 }

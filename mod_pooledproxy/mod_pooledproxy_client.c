@@ -65,6 +65,10 @@ bool pooledproxy_client_push(pp_lease_t *lease)
 {
     apr_status_t status;
 
+    if (!pooledproxy_valve_has_output(&lease->valve)) {
+        lease->congested = false;
+        return true;
+    }
     pooledproxy_client_score(lease, true); /* a request may end in here */
     status = pooledproxy_valve_push(&lease->valve);
     pooledproxy_client_score(lease, false);

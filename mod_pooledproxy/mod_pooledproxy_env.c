@@ -3,7 +3,14 @@
 
 #include <apr_strings.h>
 
-#define DIGITS_MAX 20
+#define DIGITS_MAX 20 /* with the NUL 21 */
+#define NUMBERS 7
+
+/* Log fields on their way: the table, and room for the digits of the numbers. */
+typedef struct writer_t {
+    apr_table_t *env;
+    char *room;
+} writer_t;
 
 /* The decimal digits of n >= 0, ending at `end`; returns where they begin. On the hot path: no printf. */
 static char *digits(char *end, int64_t n)
@@ -15,14 +22,13 @@ static char *digits(char *end, int64_t n)
     return end;
 }
 
-static void add_time(request_rec *r, const char *name, pp_time_t microseconds)
+/* At most NUMBERS times. Below 0: not reached, no field. */
+static void add_number(writer_t *w, const char *name, int64_t number)
 {
-    char *space;
-
-    if (microseconds < 0)
+    if (number < 0)
         return;
-    space = apr_palloc(r->pool, DIGITS_MAX + 1);
-    apr_table_addn(r->subprocess_env, name, digits(space + DIGITS_MAX + 1, microseconds));
+    w->room += DIGITS_MAX + 1;
+    apr_table_addn(w->env, name, digits(w->room, number));
 }
 
 /* The names have the same first letters, which makes setting one after the other slow: they are added, when none is there yet. */
@@ -51,6 +57,7 @@ static const char *reason(const pp_call_t *call, pp_err_t err)
 void pooledproxy_env_set(request_rec *r, const pp_match_t *match, const pp_call_t *call, pp_err_t err)
 {
     apr_table_t *env = r->subprocess_env;
+    writer_t w = {env, apr_palloc(r->pool, NUMBERS * (DIGITS_MAX + 1))};
     const char *why = reason(call, err);
 
     remove_old(env);
@@ -61,13 +68,13 @@ void pooledproxy_env_set(request_rec *r, const pp_match_t *match, const pp_call_
     if (why)
         apr_table_addn(env, "POOLEDPROXY_REASON", why);
     apr_table_addn(env, "POOLEDPROXY_PROTOCOL", "http/1.1");
-    add_time(r, "POOLEDPROXY_ATTEMPTS", call->attempts);
+    add_number(&w, "POOLEDPROXY_ATTEMPTS", call->attempts);
     if (!call->began)
         return;
-    add_time(r, "POOLEDPROXY_T_POOL", call->t_pool);
-    add_time(r, "POOLEDPROXY_T_DNS", call->t_dns);
-    add_time(r, "POOLEDPROXY_T_CONNECT", call->t_connect);
-    add_time(r, "POOLEDPROXY_T_TLS", call->t_tls);
-    add_time(r, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
-    add_time(r, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
+    add_number(&w, "POOLEDPROXY_T_POOL", call->t_pool);
+    add_number(&w, "POOLEDPROXY_T_DNS", call->t_dns);
+    add_number(&w, "POOLEDPROXY_T_CONNECT", call->t_connect);
+    add_number(&w, "POOLEDPROXY_T_TLS", call->t_tls);
+    add_number(&w, "POOLEDPROXY_T_FIRST_BYTE", call->t_first_byte);
+    add_number(&w, "POOLEDPROXY_T_TOTAL", pp_clock_now() - call->began);
 }

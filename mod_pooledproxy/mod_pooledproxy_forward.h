@@ -20,14 +20,14 @@ typedef struct pp_forward_t {
     pp_request_body_t body_kind;
     apr_off_t body_length; /* with PP_REQUEST_BODY_LENGTH */
     apr_off_t body_seen;
-    apr_bucket_brigade *in; /* read from the client, not yet sent */
+    apr_bucket_brigade *in; /* read from the client, not yet sent; NULL: nothing was asked for */
     apr_bucket *lent;       /* of `in`: the exchange has its data */
     char *gathered;         /* copies of several buckets, for one write; NULL: not needed yet */
     bool in_eof;
     int client_status; /* what the client is told when its body was refused (413, 400 ...); 0: not refused */
 
     /* The response. */
-    apr_bucket_brigade *out; /* received, not yet passed on */
+    apr_bucket_brigade *out; /* received, not yet passed on; given by the front */
     bool head_set;           /* r carries the response's head */
     bool passed;             /* something was given to the output filters */
     bool tunnel;

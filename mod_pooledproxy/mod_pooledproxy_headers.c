@@ -1,6 +1,6 @@
 /* mod_pooledproxy_headers: writes the head of the upstream request.
  *
- * The parts are gathered as an array of slices, measured, and copied once.
+ * It is written on the stack, where most heads have room, and copied to the request's memory once.
  */
 #include "mod_pooledproxy_headers.h"
 
@@ -8,13 +8,10 @@
 #include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
-#include <sys/uio.h>
 
 APLOG_USE_MODULE(pooledproxy);
 
-#define SLICES_OF_FIELD 4 /* name, ": ", value, CRLF */
-#define SLICES_OF_REST 64 /* request line, Host and what we add */
-#define SLICES_ON_STACK 256
+#define ROOM_ON_STACK 2048
 
 /* What becomes of a field of the client's. */
 typedef enum field_kind_t {
@@ -32,8 +29,8 @@ typedef enum field_kind_t {
 typedef struct head_writer_t {
     request_rec *r;
     const pp_match_t *match;
-    struct iovec *slices;
-    int n;
+    char *bytes; /* the head so far */
+    size_t len, room;
     bool x_forwarded, rfc7239; /* which fields tell about the client */
     const char *connection;    /* the client's Connection, or NULL */
     size_t connection_len;
@@ -42,10 +39,23 @@ typedef struct head_writer_t {
     const char *host, *via, *forwarded_for, *forwarded; /* values that came, or NULL */
 } head_writer_t;
 
-static void put(head_writer_t *w, const char *s, size_t len)
+/* The head is larger than its room: on in the request's memory. */
+static void room_grow(head_writer_t *w, size_t more)
 {
-    w->slices[w->n].iov_base = (void *)s;
-    w->slices[w->n++].iov_len = len;
+    char *bytes;
+
+    w->room = 2 * (w->room + more);
+    bytes = apr_palloc(w->r->pool, w->room);
+    memcpy(bytes, w->bytes, w->len);
+    w->bytes = bytes;
+}
+
+static inline void put(head_writer_t *w, const char *s, size_t len)
+{
+    if (w->room - w->len < len)
+        room_grow(w, len);
+    memcpy(w->bytes + w->len, s, len);
+    w->len += len;
 }
 
 #define PUT(w, literal) put(w, literal, sizeof(literal) - 1)
@@ -56,43 +66,54 @@ static void put_string(head_writer_t *w, const char *s)
 }
 
 /* In the order of length, so that a search can end early. */
+#define SPECIAL_FIELDS(FIELD)                       \
+    FIELD("TE", FIELD_DROP)                         \
+    FIELD("Via", FIELD_VIA)                         \
+    FIELD("Host", FIELD_HOST)                       \
+    FIELD("Range", FIELD_CONDITIONAL)               \
+    FIELD("Expect", FIELD_EXPECT)                   \
+    FIELD("Trailer", FIELD_DROP)                    \
+    FIELD("Upgrade", FIELD_DROP)                    \
+    FIELD("If-Match", FIELD_CONDITIONAL)            \
+    FIELD("If-Range", FIELD_CONDITIONAL)            \
+    FIELD("Forwarded", FIELD_FORWARDED)             \
+    FIELD("Connection", FIELD_DROP)                 \
+    FIELD("Keep-Alive", FIELD_DROP)                 \
+    FIELD("If-None-Match", FIELD_CONDITIONAL)       \
+    FIELD("Content-Length", FIELD_DROP)             \
+    FIELD("HTTP2-Settings", FIELD_DROP)             \
+    FIELD("X-Forwarded-For", FIELD_X_FORWARDED_FOR) \
+    FIELD("Proxy-Connection", FIELD_DROP)           \
+    FIELD("X-Forwarded-Host", FIELD_X_FORWARDED)    \
+    FIELD("If-Modified-Since", FIELD_CONDITIONAL)   \
+    FIELD("Transfer-Encoding", FIELD_DROP)          \
+    FIELD("X-Forwarded-Proto", FIELD_X_FORWARDED)   \
+    FIELD("Proxy-Authenticate", FIELD_DROP)         \
+    FIELD("If-Unmodified-Since", FIELD_CONDITIONAL) \
+    FIELD("Proxy-Authorization", FIELD_DROP)
+
+#define AS_ROW(name, kind) {sizeof(name) - 1, name, kind},
 static const struct {
     size_t len;
     const char *name;
     field_kind_t kind;
-} special_fields[] = {
-    {2, "TE", FIELD_DROP},
-    {3, "Via", FIELD_VIA},
-    {4, "Host", FIELD_HOST},
-    {5, "Range", FIELD_CONDITIONAL},
-    {6, "Expect", FIELD_EXPECT},
-    {7, "Trailer", FIELD_DROP},
-    {7, "Upgrade", FIELD_DROP},
-    {8, "If-Match", FIELD_CONDITIONAL},
-    {8, "If-Range", FIELD_CONDITIONAL},
-    {9, "Forwarded", FIELD_FORWARDED},
-    {10, "Connection", FIELD_DROP},
-    {10, "Keep-Alive", FIELD_DROP},
-    {13, "If-None-Match", FIELD_CONDITIONAL},
-    {14, "Content-Length", FIELD_DROP},
-    {14, "HTTP2-Settings", FIELD_DROP},
-    {15, "X-Forwarded-For", FIELD_X_FORWARDED_FOR},
-    {16, "Proxy-Connection", FIELD_DROP},
-    {16, "X-Forwarded-Host", FIELD_X_FORWARDED},
-    {17, "If-Modified-Since", FIELD_CONDITIONAL},
-    {17, "Transfer-Encoding", FIELD_DROP},
-    {17, "X-Forwarded-Proto", FIELD_X_FORWARDED},
-    {18, "Proxy-Authenticate", FIELD_DROP},
-    {19, "If-Unmodified-Since", FIELD_CONDITIONAL},
-    {19, "Proxy-Authorization", FIELD_DROP},
-};
+} special_fields[] = {SPECIAL_FIELDS(AS_ROW){SIZE_MAX, "", FIELD_PASS}};
+
+/* The lengths of their names, as bits: most fields need no search. */
+#define AS_LENGTH(name, kind) | 1u << (sizeof(name) - 1)
+static const uint32_t special_lengths = 0 SPECIAL_FIELDS(AS_LENGTH);
 
 static field_kind_t field_kind(const char *name, size_t len)
 {
-    for (size_t i = 0; i < sizeof(special_fields) / sizeof(special_fields[0]) && special_fields[i].len <= len; i++) {
-        if (special_fields[i].len == len && pp_h1_same(name, special_fields[i].name, len))
+    size_t i = 0;
+
+    if (len >= 32 || !(special_lengths >> len & 1))
+        return FIELD_PASS;
+    while (special_fields[i].len < len)
+        i++;
+    for (; special_fields[i].len == len; i++)
+        if (pp_h1_same(name, special_fields[i].name, len))
             return special_fields[i].kind;
-    }
     return FIELD_PASS;
 }
 
@@ -215,16 +236,13 @@ static int put_client_fields(head_writer_t *w)
     return status;
 }
 
-/* One more member of a list field: what came before it, then the member. */
-static void put_list(head_writer_t *w, const char *name, const char *came, const char *member)
+/* What came of a list field, before the member that we add. */
+static void put_came(head_writer_t *w, const char *came)
 {
-    put_string(w, name);
     if (came && *came) {
         put_string(w, came);
         PUT(w, ", ");
     }
-    put_string(w, member);
-    PUT(w, "\r\n");
 }
 
 /* "1.1", for Via: RFC 9110 section 7.6.3. */
@@ -243,15 +261,26 @@ static void put_via(head_writer_t *w)
 
     if (name == r->hostname)
         name = r->server->server_hostname;
-    put_list(w, "Via: ", w->via, apr_pstrcat(r->pool, http_version(r), " ", name, NULL));
+    PUT(w, "Via: ");
+    put_came(w, w->via);
+    put_string(w, http_version(r));
+    PUT(w, " ");
+    put_string(w, name);
+    PUT(w, "\r\n");
 }
 
 static void put_x_forwarded(head_writer_t *w)
 {
-    put_list(w, "X-Forwarded-For: ", w->forwarded_for, w->r->useragent_ip);
-    if (w->host)
-        put_list(w, "X-Forwarded-Host: ", NULL, w->host);
-    put_list(w, "X-Forwarded-Proto: ", NULL, ap_http_scheme(w->r));
+    PUT(w, "X-Forwarded-For: ");
+    put_came(w, w->forwarded_for);
+    put_string(w, w->r->useragent_ip);
+    if (w->host) {
+        PUT(w, "\r\nX-Forwarded-Host: ");
+        put_string(w, w->host);
+    }
+    PUT(w, "\r\nX-Forwarded-Proto: ");
+    put_string(w, ap_http_scheme(w->r));
+    PUT(w, "\r\n");
 }
 
 /* A value as RFC 7239 section 4 wants it: a token, or else a quoted string. */
@@ -277,44 +306,55 @@ static void put_forwarded(head_writer_t *w)
 {
     request_rec *r = w->r;
     const char *ip = r->useragent_ip;
-    const char *client = strchr(ip, ':') ? apr_pstrcat(r->pool, "\"[", ip, "]\"", NULL) : ip;
-    const char *host = w->host ? apr_pstrcat(r->pool, ";host=", quote(r->pool, w->host), NULL) : "";
 
-    put_list(w, "Forwarded: ", w->forwarded, apr_pstrcat(r->pool, "for=", client, host, ";proto=", ap_http_scheme(r), NULL));
+    PUT(w, "Forwarded: ");
+    put_came(w, w->forwarded);
+    PUT(w, "for=");
+    put_string(w, strchr(ip, ':') ? apr_pstrcat(r->pool, "\"[", ip, "]\"", NULL) : ip);
+    if (w->host) {
+        PUT(w, ";host=");
+        put_string(w, quote(r->pool, w->host));
+    }
+    PUT(w, ";proto=");
+    put_string(w, ap_http_scheme(r));
+    PUT(w, "\r\n");
 }
 
-/* Up to the value of Host. */
 static void put_request_line(head_writer_t *w, const pp_server_t *server, pp_request_head_t *head)
 {
     const char *path = w->match->upstream->name ? server->path : "";
 
     put_string(w, w->r->method);
     PUT(w, " ");
-    head->path_at = strlen(w->r->method) + 1;
-    head->path_len = strlen(path);
-    put(w, path, head->path_len);
+    head->path_at = w->len;
+    put_string(w, path);
+    head->path_len = w->len - head->path_at;
     put_string(w, w->match->target);
-    PUT(w, " HTTP/1.1\r\nHost: ");
-    head->host_at = head->path_at + head->path_len + strlen(w->match->target) + strlen(" HTTP/1.1\r\nHost: ");
+    PUT(w, " HTTP/1.1\r\n");
 }
 
-/* The client's fields come first, so that its Host is known; the slice before them is filled in here. */
-static void put_host(head_writer_t *w, int slot, const pp_server_t *server, pp_request_head_t *head)
+static void put_host(head_writer_t *w, const pp_server_t *server, pp_request_head_t *head)
 {
-    bool preserved = w->match->settings.preserve_host && w->host && *w->host;
-    const char *host = preserved ? w->host : server->authority;
+    const char *came = w->match->settings.preserve_host ? apr_table_get(w->r->headers_in, "Host") : NULL;
+    bool preserved = came && *came;
 
-    w->slices[slot].iov_base = (void *)host;
-    w->slices[slot].iov_len = strlen(host);
-    head->host_len = preserved ? 0 : strlen(host);
+    PUT(w, "Host: ");
+    head->host_at = w->len;
+    put_string(w, preserved ? came : server->authority);
+    head->host_len = preserved ? 0 : w->len - head->host_at;
+    PUT(w, "\r\n");
 }
 
 static void put_framing(head_writer_t *w, pp_request_body_t body, apr_off_t length)
 {
-    if (body == PP_REQUEST_BODY_CHUNKED)
+    if (body == PP_REQUEST_BODY_CHUNKED) {
         PUT(w, "Transfer-Encoding: chunked\r\n");
-    else if (body == PP_REQUEST_BODY_LENGTH)
-        put_list(w, "Content-Length: ", NULL, apr_off_t_toa(w->r->pool, length));
+    }
+    else if (body == PP_REQUEST_BODY_LENGTH) {
+        PUT(w, "Content-Length: ");
+        put_string(w, apr_off_t_toa(w->r->pool, length));
+        PUT(w, "\r\n");
+    }
 }
 
 /* The client's waiting for 100 Continue is passed on unless somebody has answered it or taken the field away. */
@@ -331,20 +371,25 @@ static void put_connection(head_writer_t *w, pp_request_body_t body, bool keep_a
     const char *upgrade = upgrade_wanted(w, body);
 
     head->upgrade = upgrade != NULL;
-    if (upgrade)
-        put_list(w, "Connection: Upgrade\r\nUpgrade: ", NULL, upgrade);
-    else if (!keep_alive)
+    if (upgrade) {
+        PUT(w, "Connection: Upgrade\r\nUpgrade: ");
+        put_string(w, upgrade);
+        PUT(w, "\r\n");
+    }
+    else if (!keep_alive) {
         PUT(w, "Connection: close\r\n");
+    }
 }
 
-static void writer_init(head_writer_t *w, request_rec *r, const pp_match_t *match, struct iovec *slices)
+static void writer_init(head_writer_t *w, request_rec *r, const pp_match_t *match, char *room, size_t size)
 {
     int forwarded = match->settings.forwarded;
 
     memset(w, 0, sizeof(*w));
     w->r = r;
     w->match = match;
-    w->slices = slices;
+    w->bytes = room;
+    w->room = size;
     w->x_forwarded = forwarded == PP_FORWARDED_X || forwarded == PP_FORWARDED_BOTH;
     w->rfc7239 = forwarded == PP_FORWARDED_RFC7239 || forwarded == PP_FORWARDED_BOTH;
     read_connection(w);
@@ -353,22 +398,17 @@ static void writer_init(head_writer_t *w, request_rec *r, const pp_match_t *matc
 int pooledproxy_request_head(request_rec *r, const pp_match_t *match, const pp_server_t *server, pp_request_body_t body,
                              apr_off_t body_length, bool keep_alive, pp_request_head_t *head)
 {
-    struct iovec on_stack[SLICES_ON_STACK];
-    int most = apr_table_elts(r->headers_in)->nelts * SLICES_OF_FIELD + SLICES_OF_REST, host_slot;
-    apr_size_t len;
+    char on_stack[ROOM_ON_STACK];
     head_writer_t w;
 
     memset(head, 0, sizeof(*head));
     if (!pp_h1_is_token(r->method, strlen(r->method)))
         return HTTP_BAD_REQUEST;
-    writer_init(&w, r, match, most <= SLICES_ON_STACK ? on_stack : apr_palloc(r->pool, sizeof(*on_stack) * (size_t)most));
+    writer_init(&w, r, match, on_stack, sizeof(on_stack));
     put_request_line(&w, server, head);
-    host_slot = w.n;
-    PUT(&w, "");
-    PUT(&w, "\r\n");
+    put_host(&w, server, head);
     if (put_client_fields(&w) != OK)
         return HTTP_BAD_REQUEST;
-    put_host(&w, host_slot, server, head);
     put_via(&w);
     if (w.x_forwarded)
         put_x_forwarded(&w);
@@ -378,7 +418,7 @@ int pooledproxy_request_head(request_rec *r, const pp_match_t *match, const pp_s
     put_framing(&w, body, body_length);
     put_connection(&w, body, keep_alive, head);
     PUT(&w, "\r\n");
-    head->bytes = apr_pstrcatv(r->pool, w.slices, (apr_size_t)w.n, &len);
-    head->len = len;
+    head->bytes = w.bytes == on_stack ? apr_pmemdup(r->pool, w.bytes, w.len) : w.bytes;
+    head->len = w.len;
     return OK;
 }

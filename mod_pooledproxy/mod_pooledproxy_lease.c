@@ -110,12 +110,13 @@ static pp_lease_t *lease_create(conn_rec *c)
     if (lease->event_fd < 0)
         return never_lease(c); /* out of descriptors */
     apr_pool_cleanup_register(c->pool, lease, on_lease_destroyed, apr_pool_cleanup_null);
-    if (!pooledproxy_valve_fits(c) || !twin_make(lease))
+    if (!twin_make(lease))
         return never_lease(c);
+    lease->output = apr_brigade_create(c->pool, c->bucket_alloc);
     lease->io.on_io = on_client_io;
     lease->renew_timer.on_timer = on_renew_timer;
     lease->deadline_timer.on_timer = on_deadline_timer;
-    pooledproxy_valve_add(&lease->valve, c);
+    pooledproxy_valve_add(&lease->valve, c, lease->twin);
     ap_set_module_config(c->conn_config, &pooledproxy_module, lease);
     return lease;
 }
@@ -266,7 +267,7 @@ static void on_resume(conn_rec *c, request_rec *r)
         lease_revoke(lease);
     (void)token_take(lease);
     socket_point_to(lease->mpm_socket, lease->fd);
-    lease->valve.on_loop = false;
+    pooledproxy_valve_leave_loop(&lease->valve);
     if ((closing || !given) && lease->r && pooledproxy_engine_may_lease())
         lease->user->on_lost(lease);
 }
@@ -304,7 +305,7 @@ static void on_arrive_task(pp_task_t *task)
     pp_lease_t *lease = PP_OWNER_OF(task, pp_lease_t, task);
 
     lease->out = true;
-    lease->valve.on_loop = true;
+    pooledproxy_valve_enter_loop(&lease->valve);
     lease->c->current_thread = NULL;
     if (!lease->score)
         lease->score = pooledproxy_engine_score(lease->c, lease->shard);
@@ -323,7 +324,7 @@ static void lease_detach(pp_lease_t *lease)
     pp_io_unwatch(loop, &lease->io);
     pp_timer_remove(loop, &lease->renew_timer);
     pp_timer_remove(loop, &lease->deadline_timer);
-    lease->valve.on_loop = false;
+    pooledproxy_valve_leave_loop(&lease->valve);
     apr_socket_timeout_set(lease->twin, lease->r ? lease->r->server->timeout : lease->c->base_server->timeout);
 }
 

@@ -53,6 +53,7 @@ struct pp_lease_t {
     apr_socket_t *twin;       /* what the filters and modules use: the client's descriptor, always */
     int fd;
     int event_fd;
+    apr_bucket_brigade *output; /* for what is passed to the filters: one for all requests, empty between two of them */
 
     /* The owner's. */
     request_rec *r;     /* unfinished request, or NULL */
@@ -76,14 +77,14 @@ struct pp_lease_t {
     pp_task_t task;
     pp_task_t revoke_task;
     void *revoke;
-    bool out;                  /* the loop has it */
-    bool departing;            /* given back, but the token is not written yet */
-    bool idle;                 /* between two requests, nothing to be written */
-    bool congested;            /* the client's socket is full */
-    pp_time_t congested_until; /* when the client has taken nothing by then it is given up */
-    bool client_sent;          /* the client has sent more than this request; not looked at before its end */
-    bool stepping, again;      /* see mod_pooledproxy_async.c */
-    apr_bucket_brigade *end_brigade;
+    bool out;                       /* the loop has it */
+    bool departing;                 /* given back, but the token is not written yet */
+    bool idle;                      /* between two requests, nothing to be written */
+    bool congested;                 /* the client's socket is full */
+    pp_time_t congested_until;      /* when the client has taken nothing by then it is given up */
+    bool readable;                  /* the client's socket has something that was not looked at yet */
+    bool client_sent;               /* the client has sent more than this request; not looked at before its end */
+    bool stepping, again;           /* see mod_pooledproxy_async.c */
     pp_time_t idle_until;           /* KeepAliveTimeout; 0: not idle */
     apr_interval_time_t keep_alive; /* KeepAliveTimeout for the last request */
     const char *last_prefix;        /* the <Location> it was for, or NULL */

@@ -7,6 +7,7 @@
 #include <http_request.h>
 
 #include "mod_pooledproxy_safety.h"
+#include "mod_pooledproxy_valve.h"
 
 #define PEEK_MAX 8192
 
@@ -29,6 +30,28 @@ apr_interval_time_t pooledproxy_next_keep_alive(const pp_lease_t *lease)
 
 typedef enum peek_t { PEEK_NOTHING, PEEK_PART, PEEK_HEAD, PEEK_END } peek_t;
 
+/* Input filters that keep no bytes for themselves, by their record; NULL: the module is not there. */
+static const ap_filter_rec_t *time_filter, *count_filter;
+
+void pooledproxy_next_find_filters(void)
+{
+    time_filter = ap_get_input_filter_handle("reqtimeout");
+    count_filter = ap_get_input_filter_handle("log_input_output");
+}
+
+/* The core's own buffer, when no filter above it keeps bytes for itself: whoever looks there needs no brigade, and where bytes are
+ * left no read(2) that says EAGAIN. NULL: there is such a filter. */
+static apr_bucket_brigade *core_buffer(conn_rec *c)
+{
+    ap_filter_t *f = c->input_filters;
+
+    while (f && (pooledproxy_valve_is_input(f) || f->frec == time_filter || f->frec == count_filter))
+        f = f->next;
+    if (!f || f->frec != ap_core_input_filter_handle || !((core_net_rec *)f->ctx)->in_ctx)
+        return NULL;
+    return ((core_net_rec *)f->ctx)->in_ctx->b;
+}
+
 /* Copies what the buckets hold in memory; does not read. */
 static size_t copy_memory(const apr_bucket_brigade *bb, char *buf, size_t max)
 {
@@ -48,48 +71,104 @@ static size_t copy_memory(const apr_bucket_brigade *bb, char *buf, size_t max)
     return n;
 }
 
-/* The core's own buffer, when no filter above it keeps bytes for itself: looking there spares a read(2) that says EAGAIN. */
-static const apr_bucket_brigade *core_buffer(conn_rec *c)
-{
-    for (ap_filter_t *f = c->input_filters; f; f = f->next) {
-        if (f->frec == ap_core_input_filter_handle)
-            return ((core_net_rec *)f->ctx)->in_ctx ? ((core_net_rec *)f->ctx)->in_ctx->b : NULL;
-        if (strcmp(f->frec->name, PP_VALVE_IN) && strcmp(f->frec->name, "reqtimeout") && strcmp(f->frec->name, "log_input_output"))
-            return NULL;
-    }
-    return NULL;
-}
-
 /* Upgrade may make the connection another protocol's while the request is read, Expect may be answered before its body is read. */
-static bool has_field_for_worker(const char *head, const char *end)
+static bool is_field_for_worker(const char *line, const char *end)
 {
-    for (const char *at = head; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
-        at++;
-        if (end - at > 8 && (!ap_cstr_casecmpn(at, "upgrade:", 8) || !ap_cstr_casecmpn(at, "expect:", 7)))
-            return true;
+    switch (*line | 0x20) {
+    case 'u':
+        return end - line > 8 && !ap_cstr_casecmpn(line, "upgrade:", 8);
+    case 'e':
+        return end - line > 7 && !ap_cstr_casecmpn(line, "expect:", 7);
+    default:
+        return false;
     }
-    return false;
 }
 
 /* Only what can be read as one request to its last line without waiting is a head; blank lines before it are left to a worker. */
 static peek_t judge(const char *buf, size_t n)
 {
-    const char *end;
+    const char *end = buf + n, *line = buf, *next;
+    bool for_worker = false;
 
     if (n == 0)
         return PEEK_NOTHING;
-    end = buf[0] == '\r' || buf[0] == '\n' ? NULL : memmem(buf, n, "\r\n\r\n", 4);
-    return end && !has_field_for_worker(buf, end) ? PEEK_HEAD : PEEK_PART;
+    while ((next = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+        bool empty = next == line || (next == line + 1 && *line == '\r');
+
+        if (empty)
+            return line > buf && *line == '\r' && line[-2] == '\r' && !for_worker ? PEEK_HEAD : PEEK_PART;
+        for_worker |= is_field_for_worker(line, end);
+        line = next + 1;
+    }
+    return PEEK_PART;
 }
 
-/* Where to look for the next request without mod_reqtimeout: for it the time of the last request's body would begin to run. */
-static ap_filter_t *filter_below_timeouts(conn_rec *c)
+/* A filter keeps bytes for itself, mod_ssl for example: all are asked, from the top. */
+static peek_t peek_through(pp_lease_t *lease)
 {
-    ap_filter_t *f = c->input_filters;
+    char buf[PEEK_MAX]; /* not the loop's scratch: the end of the last answer may still lie there */
+    apr_bucket_brigade *bb = lease->valve.piece;
+    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, PEEK_MAX);
+    bool empty = APR_BRIGADE_EMPTY(bb);
+    size_t n = status == APR_SUCCESS && !empty ? copy_memory(bb, buf, sizeof(buf)) : 0;
 
-    while (f->next && strcmp(f->frec->name, PP_VALVE_IN) != 0)
-        f = f->next;
-    return f;
+    apr_brigade_cleanup(bb);
+    if (status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status))
+        return PEEK_END;
+    if (!empty && n == 0) /* end of stream */
+        return PEEK_END;
+    return judge(buf, n);
+}
+
+/* Nothing is left in memory, only the socket. What was read to its end may have left an empty bucket. */
+static bool is_all_read(apr_bucket_brigade *buffer)
+{
+    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
+        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
+    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
+}
+
+/* Nothing but the socket follows the first bucket. */
+static bool is_in_one_piece(const apr_bucket_brigade *buffer)
+{
+    const apr_bucket *first = APR_BRIGADE_FIRST(buffer);
+
+    return first == APR_BRIGADE_LAST(buffer) || APR_BUCKET_NEXT(first)->length == (apr_size_t)-1;
+}
+
+/* The core's buffer is what has come and nobody has asked for, then the socket: reading that turns it into what has come by now.
+ * mod_reqtimeout is not asked: for it the time of the last request's body would begin to run. */
+static peek_t peek_buffer(pp_lease_t *lease, apr_bucket_brigade *buffer)
+{
+    char buf[PEEK_MAX];
+    const char *data;
+    apr_size_t len = 0;
+    apr_status_t status = APR_SUCCESS;
+
+    if (!lease->readable && is_all_read(buffer))
+        return PEEK_NOTHING; /* the poll will tell: right behind an answer there is hardly ever anything */
+    lease->readable = false;
+    while (len == 0 && !APR_BRIGADE_EMPTY(buffer)) {
+        status = apr_bucket_read(APR_BRIGADE_FIRST(buffer), &data, &len, APR_NONBLOCK_READ);
+        if (status != APR_SUCCESS)
+            break;
+        if (len == 0)
+            apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
+    }
+    if (APR_STATUS_IS_EAGAIN(status))
+        return PEEK_NOTHING;
+    if (status != APR_SUCCESS || len == 0)
+        return PEEK_END;
+    if (is_in_one_piece(buffer))
+        return judge(data, len < PEEK_MAX ? len : PEEK_MAX);
+    return judge(buf, copy_memory(buffer, buf, sizeof(buf)));
+}
+
+static peek_t peek(pp_lease_t *lease)
+{
+    apr_bucket_brigade *buffer = core_buffer(lease->c);
+
+    return buffer ? peek_buffer(lease, buffer) : peek_through(lease);
 }
 
 void pooledproxy_next_end_body_time(pp_lease_t *lease)
@@ -102,25 +181,6 @@ void pooledproxy_next_end_body_time(pp_lease_t *lease)
         ap_get_brigade(c->input_filters, lease->valve.piece, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
         apr_brigade_cleanup(lease->valve.piece);
     }
-}
-
-static peek_t peek(pp_lease_t *lease)
-{
-    conn_rec *c = lease->c;
-    char buf[PEEK_MAX]; /* not the loop's scratch: the end of the last answer may still lie there */
-    const apr_bucket_brigade *core = core_buffer(c);
-    apr_bucket_brigade *bb = lease->valve.piece; /* empty between two passes: a brigade to use for a moment */
-    apr_status_t status = ap_get_brigade(core ? filter_below_timeouts(c) : c->input_filters, bb, AP_MODE_SPECULATIVE,
-                                         APR_NONBLOCK_READ, core ? 1 : PEEK_MAX);
-    bool empty = APR_BRIGADE_EMPTY(bb);
-    size_t n = status == APR_SUCCESS && !empty ? copy_memory(core ? core : bb, buf, sizeof(buf)) : 0;
-
-    apr_brigade_cleanup(bb);
-    if (status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status))
-        return PEEK_END;
-    if (!empty && n == 0) /* end of stream */
-        return PEEK_END;
-    return judge(buf, n);
 }
 
 /* ---- is it for us? ---- */

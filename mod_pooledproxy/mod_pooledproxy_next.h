@@ -11,6 +11,9 @@ typedef enum pp_read_t {
     PP_READ_GIVE     /* the connection was given back: it is for a worker, or at its end */
 } pp_read_t;
 
+/* post_config: finds the input filters that may be passed by. */
+void pooledproxy_next_find_filters(void);
+
 /* Notes what decides about the next request's place: to be called for each forwarded request. */
 void pooledproxy_next_remember(pp_lease_t *lease, const pp_forward_t *fw);
 

@@ -9,6 +9,16 @@
 
 typedef const char *rewrite_t(const pp_reverse_t *reverse, const char *value);
 
+/* A response head on its way to the client. */
+typedef struct head_t {
+    request_rec *r;
+    const pp_match_t *match;
+    const pp_server_t *server; /* that answered, or NULL */
+    const pp_h1_response_t *resp;
+    char *lines;          /* copy of all field lines */
+    pp_reverse_t reverse; /* made when it is needed first: reverse.r is NULL before */
+} head_t;
+
 static const char *reverse_url_field(const pp_reverse_t *reverse, const char *value)
 {
     return reverse->match->settings.rewrite_redirects ? pooledproxy_reverse_url(reverse, value) : value;
@@ -25,33 +35,46 @@ static const char *reverse_link_field(const pp_reverse_t *reverse, const char *v
 }
 
 /* Fields that are not simply copied, in the order of length. `rewrite` NULL: dropped, hop-by-hop or set by other means. */
+#define SPECIAL_FIELDS(FIELD)                       \
+    FIELD("TE", NULL)                               \
+    FIELD("Link", reverse_link_field)               \
+    FIELD("Refresh", reverse_refresh_field)         \
+    FIELD("Trailer", NULL)                          \
+    FIELD("Upgrade", NULL)                          \
+    FIELD("Location", reverse_url_field)            \
+    FIELD("Connection", NULL)                       \
+    FIELD("Keep-Alive", NULL)                       \
+    FIELD("Set-Cookie", pooledproxy_reverse_cookie) \
+    FIELD("Content-Type", NULL)                     \
+    FIELD("Content-Length", NULL)                   \
+    FIELD("Content-Location", reverse_url_field)    \
+    FIELD("Proxy-Connection", NULL)                 \
+    FIELD("Transfer-Encoding", NULL)                \
+    FIELD("Proxy-Authenticate", NULL)
+
+#define AS_ROW(name, rewrite) {sizeof(name) - 1, name, rewrite},
 static const struct {
     size_t len;
     const char *name;
     rewrite_t *rewrite;
-} special_fields[] = {
-    {2, "TE", NULL},
-    {4, "Link", reverse_link_field},
-    {7, "Refresh", reverse_refresh_field},
-    {7, "Trailer", NULL},
-    {7, "Upgrade", NULL},
-    {8, "Location", reverse_url_field},
-    {10, "Connection", NULL},
-    {10, "Keep-Alive", NULL},
-    {10, "Set-Cookie", pooledproxy_reverse_cookie},
-    {12, "Content-Type", NULL},
-    {14, "Content-Length", NULL},
-    {16, "Content-Location", reverse_url_field},
-    {16, "Proxy-Connection", NULL},
-    {17, "Transfer-Encoding", NULL},
-    {18, "Proxy-Authenticate", NULL},
-};
+} special_fields[] = {SPECIAL_FIELDS(AS_ROW){SIZE_MAX, "", NULL}};
+
+/* The lengths of their names, as bits: most fields need no search. */
+#define AS_LENGTH(name, rewrite) | 1u << (sizeof(name) - 1)
+static const uint32_t special_lengths = 0 SPECIAL_FIELDS(AS_LENGTH);
 
 /* false: the field is dropped. *rewrite stays as it is for a field that is simply copied. */
 static bool is_passed(const pp_field_t *field, rewrite_t **rewrite)
 {
-    for (size_t i = 0; i < sizeof(special_fields) / sizeof(special_fields[0]) && special_fields[i].len <= field->name_len; i++) {
-        if (special_fields[i].len != field->name_len || !pp_h1_same(field->name, special_fields[i].name, field->name_len))
+    const size_t len = field->name_len;
+    size_t i = 0;
+
+    if (len >= 32 || !(special_lengths >> len & 1))
+        return true;
+    while (special_fields[i].len < len)
+        i++;
+    for (; special_fields[i].len == len; i++) {
+        if (!pp_h1_same(field->name, special_fields[i].name, len))
             continue;
         *rewrite = special_fields[i].rewrite;
         return *rewrite != NULL;
@@ -72,6 +95,8 @@ static const char *connection_names(apr_pool_t *p, const pp_h1_response_t *resp)
     for (uint32_t i = 0; i < resp->nfields; i++) {
         const pp_field_t *field = &resp->fields[i];
 
+        if (field->name_len != sizeof("Connection") - 1)
+            continue;
         if (!is_word(field->name, field->name_len, "Connection") || is_word(field->value, field->value_len, "close") ||
             is_word(field->value, field->value_len, "keep-alive"))
             continue;
@@ -80,44 +105,59 @@ static const char *connection_names(apr_pool_t *p, const pp_h1_response_t *resp)
     return names;
 }
 
-static size_t fields_size(const pp_h1_response_t *resp)
+/* All field lines as they stand in the head, copied in one piece. Each name and value ends with a NUL when it has been cut. */
+static char *lines_copy(apr_pool_t *p, const pp_h1_response_t *resp)
 {
-    size_t size = 0;
+    const pp_field_t *first = &resp->fields[0], *last = &resp->fields[resp->nfields ? resp->nfields - 1 : 0];
 
-    for (uint32_t i = 0; i < resp->nfields; i++)
-        size += resp->fields[i].name_len + resp->fields[i].value_len + 2;
-    return size;
+    return resp->nfields ? apr_pstrmemdup(p, first->name, (size_t)(last->value + last->value_len - first->name)) : NULL;
 }
 
-static char *copy(char **to, const char *s, size_t len)
+static void head_init(head_t *head, request_rec *r, const pp_match_t *match, const pp_server_t *server,
+                      const pp_h1_response_t *resp)
 {
-    char *copied = *to;
-
-    memcpy(copied, s, len);
-    copied[len] = '\0';
-    *to += len + 1;
-    return copied;
+    head->r = r;
+    head->match = match;
+    head->server = server;
+    head->resp = resp;
+    head->lines = lines_copy(r->pool, resp);
+    head->reverse.r = NULL;
 }
 
-/* Adds the fields that go to the client, copied in one piece. */
-static void add_fields(const pp_reverse_t *reverse, const pp_h1_response_t *resp, apr_table_t *table)
+/* A name or value of the response, as a string in the copy. */
+static const char *cut(const head_t *head, const char *from, size_t len)
 {
-    apr_pool_t *p = reverse->r->pool;
-    const char *dropped = connection_names(p, resp);
-    char *to = apr_palloc(p, fields_size(resp) + 1);
+    char *copy = head->lines + (from - head->resp->fields[0].name);
+
+    copy[len] = '\0'; /* takes the place of the colon, or of the line's end */
+    return copy;
+}
+
+static const char *rewritten(head_t *head, rewrite_t *rewrite, const char *value)
+{
+    if (!head->reverse.r)
+        pooledproxy_reverse_init(&head->reverse, head->r, head->match, head->server);
+    return rewrite(&head->reverse, value);
+}
+
+/* Adds the fields that go to the client. */
+static void add_fields(head_t *head, apr_table_t *table)
+{
+    const pp_h1_response_t *resp = head->resp;
+    const char *dropped = connection_names(head->r->pool, resp);
 
     for (uint32_t i = 0; i < resp->nfields; i++) {
         const pp_field_t *field = &resp->fields[i];
         rewrite_t *rewrite = NULL;
-        char *name, *value;
+        const char *name, *value;
 
         if (!is_passed(field, &rewrite))
             continue;
-        name = copy(&to, field->name, field->name_len);
+        name = cut(head, field->name, field->name_len);
         if (dropped && pp_h1_list_has(dropped, strlen(dropped), name))
             continue;
-        value = copy(&to, field->value, field->value_len);
-        apr_table_addn(table, name, rewrite ? rewrite(reverse, value) : value);
+        value = cut(head, field->value, field->value_len);
+        apr_table_addn(table, name, rewrite ? rewritten(head, rewrite, value) : value);
     }
 }
 
@@ -127,24 +167,28 @@ static int keep_field(void *table, const char *name, const char *value)
     return 1;
 }
 
-/* A fresh table but for the cookies that other modules have set. */
+/* A table with nothing but the cookies that other modules have set. */
 static apr_table_t *fresh_headers(request_rec *r, const pp_h1_response_t *resp)
 {
-    apr_table_t *headers = apr_table_make(r->pool, (int)resp->nfields + 4);
+    apr_table_t *headers;
 
-    if (!apr_is_empty_table(r->headers_out))
-        apr_table_do(keep_field, headers, r->headers_out, "Set-Cookie", NULL);
+    if (apr_is_empty_table(r->headers_out))
+        return r->headers_out;
+    headers = apr_table_make(r->pool, (int)resp->nfields + 4);
+    apr_table_do(keep_field, headers, r->headers_out, "Set-Cookie", NULL);
     return headers;
 }
 
 /* Only what the backend says: nothing that the path's extension made modules believe. */
-static void set_content(request_rec *r, const pp_h1_response_t *resp)
+static void set_content(const head_t *head)
 {
+    request_rec *r = head->r;
+    const pp_h1_response_t *resp = head->resp;
     const pp_field_t *type = pp_h1_field_find(resp, "Content-Type");
 
     r->content_encoding = NULL;
     r->content_languages = NULL;
-    ap_set_content_type(r, type && type->value_len ? apr_pstrmemdup(r->pool, type->value, type->value_len) : NULL);
+    ap_set_content_type(r, type && type->value_len ? cut(head, type->value, type->value_len) : NULL);
     if (resp->content_length >= 0 && (resp->framing == PP_FRAMING_LENGTH || r->header_only || resp->status == HTTP_NOT_MODIFIED) &&
         resp->status != HTTP_NO_CONTENT)
         ap_set_content_length(r, resp->content_length);
@@ -171,15 +215,15 @@ static const char *status_line(request_rec *r, const pp_h1_response_t *resp)
 
 void pooledproxy_response_head(request_rec *r, const pp_match_t *match, const pp_server_t *server, const pp_h1_response_t *resp)
 {
-    pp_reverse_t reverse;
+    head_t head;
 
-    pooledproxy_reverse_init(&reverse, r, match, server);
+    head_init(&head, r, match, server, resp);
     r->proxyreq = PROXYREQ_REVERSE; /* the backend's Date and Server are kept */
     r->status = resp->status;
     r->status_line = status_line(r, resp);
     r->headers_out = fresh_headers(r, resp);
-    add_fields(&reverse, resp, r->headers_out);
-    set_content(r, resp);
+    add_fields(&head, r->headers_out);
+    set_content(&head);
     pooledproxy_proxy_status_answer(r, match, resp->status);
     if (resp->status == HTTP_SWITCHING_PROTOCOLS)
         set_upgrade(r, resp);
@@ -191,15 +235,15 @@ void pooledproxy_interim_response(request_rec *r, const pp_h1_response_t *resp)
     apr_table_t *headers_out = r->headers_out;
     const char *line = r->status_line;
     int status = r->status;
-    pp_reverse_t reverse;
+    head_t head;
 
     if (pooledproxy_match(r, &match) != OK)
         return;
-    pooledproxy_reverse_init(&reverse, r, match, NULL);
+    head_init(&head, r, match, NULL, resp);
     r->status = resp->status;
     r->status_line = status_line(r, resp);
     r->headers_out = apr_table_make(r->pool, (int)resp->nfields);
-    add_fields(&reverse, resp, r->headers_out);
+    add_fields(&head, r->headers_out);
     ap_send_interim_response(r, 1);
     r->status = status;
     r->status_line = line;

@@ -16,7 +16,7 @@ static bool is_ours(const char *name)
     return name && strncmp(name, PP_HANDLER_PREFIX, strlen(PP_HANDLER_PREFIX)) == 0;
 }
 
-static bool route_applies(const pp_route_t *route, const char *uri)
+static inline bool route_applies(const pp_route_t *route, const char *uri)
 {
     return route->regex ? ap_regexec(route->regex, uri, 0, NULL, 0) == 0 : pooledproxy_prefix_match(uri, route->path) > 0;
 }
@@ -53,10 +53,22 @@ static pp_match_t *remember(request_rec *r, const pp_route_t *route)
     return match;
 }
 
+/* "pooledproxy:URL" with the rest of the path. On the hot path: lengths are measured once. */
+static char *routed_name(request_rec *r, const pp_route_t *route)
+{
+    const char *rest = route->regex ? r->uri : r->uri + pooledproxy_prefix_match(r->uri, route->path);
+    size_t prefix_len = sizeof(PP_HANDLER_PREFIX) - 1, url_len = strlen(route->url), rest_len = strlen(rest);
+    char *name = apr_palloc(r->pool, prefix_len + url_len + rest_len + 1);
+
+    memcpy(name, PP_HANDLER_PREFIX, prefix_len);
+    memcpy(name + prefix_len, route->url, url_len);
+    memcpy(name + prefix_len + url_len, rest, rest_len + 1);
+    return name;
+}
+
 int pooledproxy_translate_name(request_rec *r)
 {
     const pp_route_t *route;
-    const char *rest;
 
     if (r->proxyreq)
         return DECLINED;
@@ -66,8 +78,7 @@ int pooledproxy_translate_name(request_rec *r)
     if (!route)
         return DECLINED;
     remember(r, route);
-    rest = route->regex ? r->uri : r->uri + pooledproxy_prefix_match(r->uri, route->path);
-    r->filename = apr_pstrcat(r->pool, PP_HANDLER_PREFIX, route->url, rest, NULL);
+    r->filename = routed_name(r, route);
     r->handler = r->filename;
     ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "%s is routed to %s by %s", r->uri, route->url, route->where);
     return OK;
@@ -109,7 +120,7 @@ static void settle(request_rec *r, const pp_server_conf_t *conf, pp_match_t *mat
 
     match->settings = conf->settings;
     pooledproxy_timeouts_overlay(&match->settings.timeouts, &match->upstream->timeouts);
-    if (dir)
+    if (dir && dir->location) /* outside of sections they are the vhost's */
         pooledproxy_settings_overlay(r->pool, &match->settings, &dir->settings);
     if (match->route)
         pooledproxy_settings_overlay(r->pool, &match->settings, &match->route->settings);

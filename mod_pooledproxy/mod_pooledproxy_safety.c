@@ -269,21 +269,18 @@ bool pooledproxy_safety_may_read_after(const request_rec *r)
     return may_read && !r->user && !r->ap_auth_type;
 }
 
-/* Is the filter on the list? Asked for every filter of every response: those found there once are known by their record, which lives as
- * long as the process' configuration. Threads: any. */
+/* Is the filter on the list? Asked for every filter of every response: those found there lately are known by their record, which lives
+ * as long as the process' configuration. Two that share a place take it from each other. Threads: any. */
 static bool is_filter_known(const ap_filter_rec_t *filter)
 {
-    static const ap_filter_rec_t *_Atomic known[32];
-    const ap_filter_rec_t *nobody = NULL;
-    size_t i;
+    static const ap_filter_rec_t *_Atomic known[64];
+    const ap_filter_rec_t *_Atomic *place = &known[((uintptr_t)filter >> 4) % (sizeof(known) / sizeof(known[0]))];
 
-    for (i = 0; i < sizeof(known) / sizeof(known[0]) && known[i]; i++)
-        if (known[i] == filter)
-            return true;
+    if (atomic_load_explicit(place, memory_order_relaxed) == filter)
+        return true;
     if (!is_listed(filter->name, filters_that_compute))
         return false;
-    if (i < sizeof(known) / sizeof(known[0]))
-        atomic_compare_exchange_strong(&known[i], &nobody, filter); /* lost to another thread: next time */
+    atomic_store_explicit(place, filter, memory_order_relaxed);
     return true;
 }
 

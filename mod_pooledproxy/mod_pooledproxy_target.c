@@ -8,17 +8,26 @@
 
 APLOG_USE_MODULE(pooledproxy);
 
+static const char *skip_slashes(const char *s)
+{
+    while (*s == '/')
+        s++;
+    return s;
+}
+
 size_t pooledproxy_prefix_match(const char *uri, const char *prefix)
 {
     const char *u = uri, *p = prefix;
 
-    while (*p && *u) {
-        if (*p == '/' && *u == '/') {
-            p += strspn(p, "/");
-            u += strspn(u, "/");
+    while (*p && *p == *u) {
+        if (*p == '/') {
+            p = skip_slashes(p);
+            u = skip_slashes(u);
         }
-        else if (*p++ != *u++)
-            return 0;
+        else {
+            p++;
+            u++;
+        }
     }
     if (*p || p == prefix)
         return 0;
@@ -65,6 +74,18 @@ const char *pooledproxy_raw_path(request_rec *r)
     return *path == '/' && !strchr(path, '#') && !has_dot_segment(path) ? path : NULL;
 }
 
+/* Nothing to escape, not even by the strictest rule: slashes and what RFC 3986 section 2.3 calls unreserved. */
+static bool is_plain(const char *path)
+{
+    for (; *path; path++) {
+        char c = *path, small = c | 0x20;
+
+        if (!(c >= '-' && c <= '9') && !(small >= 'a' && small <= 'z') && c != '_' && c != '~') /* - . / 0-9 follow each other */
+            return false;
+    }
+    return true;
+}
+
 /* May the byte stand in a path as it is? As mod_proxy sees it: less than RFC 3986 section 3.3 allows. */
 static bool is_path_char(unsigned char c)
 {
@@ -89,7 +110,7 @@ const char *pooledproxy_path_escape(request_rec *r, const char *path)
     bool keep = keeps_encoded_slashes(r);
     char *escaped, *to;
 
-    if (!path[strspn(path, "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")])
+    if (is_plain(path))
         return path;
     escaped = to = apr_palloc(r->pool, 3 * strlen(path) + 1);
     for (; *path; path++) {
@@ -159,11 +180,14 @@ static const char *path_by_regex(request_rec *r, const pp_route_t *route, const 
 static const char *path_by_prefix(request_rec *r, const pp_route_t *route, const char *subject, bool raw)
 {
     size_t covered = pooledproxy_prefix_match(subject, route->path);
-    const char *rest = subject + covered;
+    const char *rest = subject + covered, *escaped;
 
     if (!covered || (raw && covered != pooledproxy_prefix_match(r->uri, route->path)))
         return NULL;
-    return apr_pstrcat(r->pool, route->url_path, raw ? rest : pooledproxy_path_escape(r, rest), NULL);
+    escaped = raw ? rest : pooledproxy_path_escape(r, rest);
+    if (escaped == rest && strlen(route->url_path) == covered && memcmp(subject, route->url_path, covered) == 0)
+        return subject; /* the same path in front and behind */
+    return apr_pstrcat(r->pool, route->url_path, escaped, NULL);
 }
 
 static const char *path_by(request_rec *r, const pp_route_t *route, const char *subject, bool raw)

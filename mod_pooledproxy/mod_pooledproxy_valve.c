@@ -3,106 +3,189 @@
 
 #include <http_connection.h>
 #include <http_core.h>
-#include <http_request.h>
+#include <sys/uio.h>
 
 static ap_filter_rec_t *valve_handle;
 static ap_filter_rec_t *valve_in_handle;
 
+/* mod_logio's: what went out, counted as the core does it; NULL: it is not there. */
+static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * count_bytes;
+
+#define SLICES_MOST 64 /* in one write */
+
 static bool is_empty(const pp_valve_t *valve)
 {
-    return !valve->held || APR_BRIGADE_EMPTY(valve->held);
+    return APR_BRIGADE_EMPTY(valve->held);
 }
 
-/* The core writes what it has buffered, as far as the socket takes it. */
-static apr_status_t core_push(pp_valve_t *valve)
-{
-    ap_filter_t *core = valve->filter->next;
+/* ---- writing ---- */
 
-    return core->frec->filter_func.out_func(core, NULL);
+/* The data of the first buckets as slices of memory; returns how many. */
+static int slices_take(apr_bucket_brigade *bb, struct iovec *slices, apr_size_t *bytes, apr_status_t *status)
+{
+    int n = 0;
+
+    *bytes = 0;
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && n < SLICES_MOST; b = APR_BUCKET_NEXT(b)) {
+        const char *data;
+        apr_size_t len;
+
+        if (APR_BUCKET_IS_METADATA(b))
+            continue;
+        *status = apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ);
+        if (*status != APR_SUCCESS)
+            break;
+        if (!len)
+            continue;
+        slices[n].iov_base = (void *)data;
+        slices[n++].iov_len = len;
+        *bytes += len;
+    }
+    return n;
 }
 
-/* Moves the first buckets of bb to the piece, at most `room` bytes of data; FLUSH buckets are dropped. Returns the bytes. */
-static apr_size_t take_piece(pp_valve_t *valve, apr_bucket_brigade *bb, apr_size_t room)
+/* So many bytes are out: their buckets end, and with them the metadata up to the next data. A request ends with its EOR bucket. */
+static void buckets_end(apr_bucket_brigade *bb, apr_size_t bytes)
 {
-    apr_size_t bytes = 0;
-
     while (!APR_BRIGADE_EMPTY(bb)) {
         apr_bucket *b = APR_BRIGADE_FIRST(bb);
-        if (APR_BUCKET_IS_FLUSH(b)) {
-            apr_bucket_delete(b);
-            continue;
+
+        if (b->length > bytes) {
+            if (!bytes)
+                return;
+            apr_bucket_split(b, bytes);
         }
-        if (!APR_BUCKET_IS_METADATA(b)) {
-            const char *data;
-            apr_size_t len = b->length;
-            if (bytes == room)
-                break;
-            if (len == (apr_size_t)-1 && apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ) != APR_SUCCESS)
-                break; /* of unknown length: not what a proxied response is made of */
-            if (len > room - bytes)
-                apr_bucket_split(b, room - bytes);
-            bytes += b->length;
-        }
-        APR_BUCKET_REMOVE(b);
-        APR_BRIGADE_INSERT_TAIL(valve->piece, b);
+        bytes -= b->length;
+        apr_bucket_delete(b);
     }
-    return bytes;
 }
 
-/* How many bytes the core can take now without blocking. */
-static apr_size_t core_room(pp_valve_t *valve, apr_status_t *status)
+/* Writes as much of bb as the socket takes. */
+static apr_status_t write_some(pp_valve_t *valve, apr_bucket_brigade *bb)
 {
-    if (valve->c->data_in_output_filters && valve->given >= valve->limit)
-        *status = core_push(valve);
-    if (!valve->c->data_in_output_filters)
-        valve->given = 0;
-    return valve->limit > valve->given ? valve->limit - valve->given : 0;
-}
-
-/* Gives bb to the core piece by piece until it is empty or the client's socket is full. */
-static apr_status_t feed(pp_valve_t *valve, apr_bucket_brigade *bb)
-{
+    struct iovec slices[SLICES_MOST];
     apr_status_t status = APR_SUCCESS;
+    apr_size_t bytes, sent;
 
     while (status == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb)) {
-        apr_size_t room = core_room(valve, &status);
-        if (status != APR_SUCCESS || room == 0)
-            break;
-        valve->given += take_piece(valve, bb, room);
-        if (APR_BRIGADE_EMPTY(valve->piece))
-            break; /* what comes first is not there yet */
-        status = ap_pass_brigade(valve->filter->next, valve->piece);
-        apr_brigade_cleanup(valve->piece);
+        int n = slices_take(bb, slices, &bytes, &status);
+
+        sent = 0;
+        if (n) {
+            apr_socket_timeout_set(valve->socket, 0); /* filters may have set another */
+            status = apr_socket_sendv(valve->socket, slices, n, &sent);
+        }
+        if (sent && count_bytes)
+            count_bytes(valve->c, (apr_off_t)sent);
+        buckets_end(bb, sent);
+        if (status == APR_SUCCESS && sent < bytes)
+            status = APR_EAGAIN;
     }
     return status;
 }
 
+/* The bucket's data must last beyond the call that brought it. */
+static apr_status_t keep(pp_valve_t *valve, apr_bucket *b)
+{
+    if (APR_BUCKET_IS_METADATA(b) || APR_BUCKET_IS_HEAP(b) || APR_BUCKET_IS_IMMORTAL(b) || APR_BUCKET_IS_POOL(b))
+        return APR_SUCCESS;
+    if (!APR_BUCKET_IS_TRANSIENT(b) && !valve->held_pool)
+        apr_pool_create(&valve->held_pool, valve->c->pool);
+    return apr_bucket_setaside(b, valve->held_pool);
+}
+
+/* What is left of bb waits for the next push. */
 static apr_status_t hold(pp_valve_t *valve, apr_bucket_brigade *bb)
 {
-    if (APR_BRIGADE_EMPTY(bb))
-        return APR_SUCCESS;
-    if (!valve->held_pool)
-        apr_pool_create(&valve->held_pool, valve->c->pool);
-    return ap_save_brigade(valve->filter, &valve->held, &bb, valve->held_pool);
+    apr_status_t status = APR_SUCCESS;
+
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && status == APR_SUCCESS; b = APR_BUCKET_NEXT(b))
+        status = keep(valve, b);
+    APR_BRIGADE_CONCAT(valve->held, bb);
+    return status;
+}
+
+/* The client can't be written to any more: what waits for it ends here, requests included. */
+static apr_status_t give_up(pp_valve_t *valve, apr_bucket_brigade *bb, apr_status_t status)
+{
+    valve->c->aborted = 1; /* before requests are logged */
+    apr_brigade_cleanup(valve->held);
+    apr_brigade_cleanup(bb);
+    valve->c->data_in_output_filters = 0;
+    return status;
+}
+
+static apr_status_t settle(pp_valve_t *valve, apr_bucket_brigade *bb, apr_status_t status)
+{
+    valve->full = APR_STATUS_IS_EAGAIN(status);
+    if (status == APR_SUCCESS || valve->full)
+        status = bb == valve->held ? APR_SUCCESS : hold(valve, bb);
+    if (status != APR_SUCCESS)
+        return give_up(valve, bb, status);
+    valve->c->data_in_output_filters = !is_empty(valve);
+    if (valve->held_pool && is_empty(valve))
+        apr_pool_clear(valve->held_pool);
+    return APR_SUCCESS;
+}
+
+/* What lies in its owner's memory is written at once, with what came before it: that spares a copy. The rest can wait for the push. */
+static bool is_lent(const apr_bucket_brigade *bb)
+{
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b))
+        if (APR_BUCKET_IS_TRANSIENT(b))
+            return true;
+    return false;
+}
+
+static apr_status_t loop_filter(pp_valve_t *valve, apr_bucket_brigade *bb)
+{
+    if (valve->c->aborted) {
+        apr_brigade_cleanup(bb);
+        return APR_ECONNABORTED;
+    }
+    if (is_empty(valve) && !valve->core_first)
+        buckets_end(bb, 0); /* nothing is before them */
+    if (valve->full || valve->core_first || !is_lent(bb))
+        return settle(valve, bb, valve->full ? APR_EAGAIN : APR_SUCCESS);
+    APR_BRIGADE_PREPEND(bb, valve->held);
+    return settle(valve, bb, write_some(valve, bb));
 }
 
 static apr_status_t valve_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     pp_valve_t *valve = f->ctx;
-    apr_status_t status = APR_SUCCESS;
 
-    if (!is_empty(valve) && !valve->on_loop)
-        APR_BRIGADE_PREPEND(bb, valve->held);
-    if (!valve->on_loop)
-        return ap_pass_brigade(f->next, bb);
-    if (valve->c->aborted) {
-        apr_brigade_cleanup(bb);
-        return APR_ECONNABORTED;
-    }
-    if (is_empty(valve))
-        status = feed(valve, bb);
-    return status == APR_SUCCESS ? hold(valve, bb) : status;
+    if (valve->on_loop)
+        return loop_filter(valve, bb);
+    APR_BRIGADE_PREPEND(bb, valve->held);
+    return ap_pass_brigade(f->next, bb);
 }
+
+/* What the core had when the loop got the connection goes out before anything else. */
+static apr_status_t core_push(pp_valve_t *valve)
+{
+    ap_filter_t *core = valve->filter->next;
+    apr_status_t status = core->frec->filter_func.out_func(core, NULL);
+
+    if (status != APR_SUCCESS)
+        return status;
+    valve->core_first = valve->c->data_in_output_filters;
+    return valve->core_first ? APR_EAGAIN : APR_SUCCESS;
+}
+
+apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
+{
+    apr_status_t status = valve->core_first ? core_push(valve) : APR_SUCCESS;
+
+    if (status != APR_SUCCESS || is_empty(valve))
+        return status;
+    if (valve->full)
+        return APR_EAGAIN;
+    status = settle(valve, valve->held, write_some(valve, valve->held));
+    return status == APR_SUCCESS && valve->full ? APR_EAGAIN : status;
+}
+
+/* ---- reading ---- */
 
 /* httpd waits for input here and there, for instance for the rest of a body that nobody wants. A loop can't: the connection is closed
  * when what goes on now has ended. */
@@ -121,43 +204,43 @@ static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_i
     return APR_TIMEUP;
 }
 
-apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
-{
-    apr_status_t status = core_push(valve);
-
-    if (status == APR_SUCCESS && !valve->c->data_in_output_filters && !is_empty(valve)) {
-        status = feed(valve, valve->held);
-        if (status == APR_SUCCESS && APR_BRIGADE_EMPTY(valve->held)) {
-            apr_pool_clear(valve->held_pool);
-            status = core_push(valve);
-        }
-    }
-    if (status != APR_SUCCESS)
-        return status;
-    return valve->c->data_in_output_filters || !is_empty(valve) ? APR_EAGAIN : APR_SUCCESS;
-}
+/* ---- making one ---- */
 
 void pooledproxy_valve_register(void)
 {
     valve_handle = ap_register_output_filter("POOLEDPROXY_VALVE", valve_filter, NULL, (ap_filter_type)(AP_FTYPE_NETWORK - 1));
-    valve_in_handle = ap_register_input_filter(PP_VALVE_IN, valve_in_filter, NULL, (ap_filter_type)(AP_FTYPE_NETWORK - 1));
+    valve_in_handle =
+        ap_register_input_filter("POOLEDPROXY_VALVE_IN", valve_in_filter, NULL, (ap_filter_type)(AP_FTYPE_NETWORK - 1));
 }
 
-bool pooledproxy_valve_fits(conn_rec *c)
+bool pooledproxy_valve_is_input(const ap_filter_t *f)
 {
-    const core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
-
-    return core->flush_max_pipelined != 0;
+    return f->frec == valve_in_handle;
 }
 
-void pooledproxy_valve_add(pp_valve_t *valve, conn_rec *c)
+void pooledproxy_valve_find_counter(void)
 {
-    core_server_config *core = ap_get_core_module_config(c->base_server->module_config);
+    count_bytes = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
+}
 
+void pooledproxy_valve_add(pp_valve_t *valve, conn_rec *c, apr_socket_t *socket)
+{
     valve->c = c;
-    valve->limit = core->flush_max_threshold > 0 ? core->flush_max_threshold : AP_IOBUFSIZE;
+    valve->socket = socket;
     valve->piece = apr_brigade_create(c->pool, c->bucket_alloc);
     valve->held = apr_brigade_create(c->pool, c->bucket_alloc); /* must outlive held_pool, which is cleared */
     valve->filter = ap_add_output_filter_handle(valve_handle, valve, NULL, c);
     ap_add_input_filter_handle(valve_in_handle, valve, NULL, c);
+}
+
+void pooledproxy_valve_enter_loop(pp_valve_t *valve)
+{
+    valve->on_loop = true;
+    valve->full = false;
+    valve->core_first = valve->c->data_in_output_filters;
+}
+
+void pooledproxy_valve_leave_loop(pp_valve_t *valve)
+{
+    valve->on_loop = false;
 }

@@ -246,7 +246,8 @@ static void exchange_begin(pp_call_t *call, pp_conn_t *conn)
         return;
     }
     attempt_note(call);
-    memset(x, 0, sizeof(*x));
+    if (x->front) /* not the first one */
+        memset(x, 0, sizeof(*x));
     x->front = call->front;
     x->front_self = call->front_self;
     x->on_end = on_exchange_end;

@@ -1,5 +1,6 @@
 /* pp_hosts: the hosts of a pool, made when they are first met. */
 #include <apr_strings.h>
+#include <string.h>
 
 #include "pp_pool_own.h"
 
@@ -17,6 +18,8 @@ static void host_forget(pp_host_t *host)
     pp_pool_t *pool = host->pool;
 
     apr_hash_set(pool->hosts, host->target.key, APR_HASH_KEY_STRING, NULL);
+    if (pool->last_host == host)
+        pool->last_host = NULL;
     pp_moved_unwatch(host);
     pp_host_table_leave(host->place.account, pool->seat);
     apr_pool_destroy(host->memory);
@@ -82,12 +85,15 @@ static pp_host_t *host_make(pp_pool_t *pool, const pp_target_t *target)
 
 pp_host_t *pp_host_get(pp_pool_t *pool, const pp_target_t *target)
 {
-    pp_host_t *host = apr_hash_get(pool->hosts, target->key, APR_HASH_KEY_STRING);
+    pp_host_t *host = pool->last_host;
 
+    if (!host || strcmp(host->target.key, target->key) != 0)
+        host = apr_hash_get(pool->hosts, target->key, APR_HASH_KEY_STRING);
     if (!host)
         host = host_make(pool, target);
     if (host)
         host->target.limit = target->limit;
+    pool->last_host = host;
     return host;
 }
 

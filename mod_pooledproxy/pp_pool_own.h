@@ -82,7 +82,8 @@ struct pp_pool_t {
     pp_dns_policy_t dns_policy;
     pp_stats_t *stats;
     apr_pool_t *memory;
-    apr_hash_t *hosts; /* key -> pp_host_t */
+    apr_hash_t *hosts;    /* key -> pp_host_t */
+    pp_host_t *last_host; /* of those, who was wanted last: most pools have one only */
     pp_book_t *book;
     pp_seats_t *seats;
     int seat;
