@@ -39,17 +39,34 @@ void pooledproxy_next_find_filters(void)
     count_filter = ap_get_input_filter_handle("log_input_output");
 }
 
-/* The core's own buffer, when no filter above it keeps bytes for itself: whoever looks there needs no brigade, and where bytes are
- * left no read(2) that says EAGAIN. NULL: there is such a filter. */
-static apr_bucket_brigade *core_buffer(conn_rec *c)
+/* The core's own buffer: what has come and nobody has asked for, then the socket. NULL: nothing was read yet. *alone: no filter above it
+ * keeps bytes for itself. *timed: mod_reqtimeout is among those. */
+static apr_bucket_brigade *core_buffer(conn_rec *c, bool *alone, bool *timed)
 {
-    ap_filter_t *f = c->input_filters;
+    ap_filter_t *f;
 
-    while (f && (pooledproxy_valve_is_input(f) || f->frec == time_filter || f->frec == count_filter))
-        f = f->next;
-    if (!f || f->frec != ap_core_input_filter_handle || !((core_net_rec *)f->ctx)->in_ctx)
-        return NULL;
-    return ((core_net_rec *)f->ctx)->in_ctx->b;
+    *alone = true;
+    *timed = false;
+    for (f = c->input_filters; f && f->frec != ap_core_input_filter_handle; f = f->next) {
+        *timed |= f->frec == time_filter;
+        *alone &= pooledproxy_valve_is_input(f) || f->frec == time_filter || f->frec == count_filter;
+    }
+    return f && ((core_net_rec *)f->ctx)->in_ctx ? ((core_net_rec *)f->ctx)->in_ctx->b : NULL;
+}
+
+/* Nothing is left in memory, only the socket. What was read to its end may have left an empty bucket. */
+static bool is_all_read(apr_bucket_brigade *buffer)
+{
+    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
+        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
+    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
+}
+
+/* The poll has not told of input: right behind an answer there is hardly ever any, and a look would be a read(2) that says EAGAIN. If
+ * there is some all the same the next poll tells. */
+static bool is_quiet(const pp_lease_t *lease, apr_bucket_brigade *buffer)
+{
+    return !lease->readable && buffer && is_all_read(buffer);
 }
 
 /* Copies what the buckets hold in memory; does not read. */
@@ -103,12 +120,23 @@ static peek_t judge(const char *buf, size_t n)
     return PEEK_PART;
 }
 
-/* A filter keeps bytes for itself, mod_ssl for example: all are asked, from the top. */
-static peek_t peek_through(pp_lease_t *lease)
+/* Asks all filters, from the top, for what has come. */
+static apr_status_t look_through(pp_lease_t *lease, bool quiet, apr_off_t most)
+{
+    apr_status_t status;
+
+    lease->valve.dry = quiet;
+    status = ap_get_brigade(lease->c->input_filters, lease->valve.piece, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, most);
+    lease->valve.dry = false;
+    return status;
+}
+
+/* A filter keeps bytes for itself, mod_ssl for example. */
+static peek_t peek_through(pp_lease_t *lease, bool quiet)
 {
     char buf[PEEK_MAX]; /* not the loop's scratch: the end of the last answer may still lie there */
     apr_bucket_brigade *bb = lease->valve.piece;
-    apr_status_t status = ap_get_brigade(lease->c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, PEEK_MAX);
+    apr_status_t status = look_through(lease, quiet, PEEK_MAX);
     bool empty = APR_BRIGADE_EMPTY(bb);
     size_t n = status == APR_SUCCESS && !empty ? copy_memory(bb, buf, sizeof(buf)) : 0;
 
@@ -120,14 +148,6 @@ static peek_t peek_through(pp_lease_t *lease)
     return judge(buf, n);
 }
 
-/* Nothing is left in memory, only the socket. What was read to its end may have left an empty bucket. */
-static bool is_all_read(apr_bucket_brigade *buffer)
-{
-    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
-        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
-    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
-}
-
 /* Nothing but the socket follows the first bucket. */
 static bool is_in_one_piece(const apr_bucket_brigade *buffer)
 {
@@ -136,18 +156,15 @@ static bool is_in_one_piece(const apr_bucket_brigade *buffer)
     return first == APR_BRIGADE_LAST(buffer) || APR_BUCKET_NEXT(first)->length == (apr_size_t)-1;
 }
 
-/* The core's buffer is what has come and nobody has asked for, then the socket: reading that turns it into what has come by now.
- * mod_reqtimeout is not asked: for it the time of the last request's body would begin to run. */
-static peek_t peek_buffer(pp_lease_t *lease, apr_bucket_brigade *buffer)
+/* Reading the socket turns it into what has come by now. mod_reqtimeout is not asked: for it the time of the last request's body would
+ * begin to run. */
+static peek_t peek_buffer(apr_bucket_brigade *buffer)
 {
     char buf[PEEK_MAX];
     const char *data;
     apr_size_t len = 0;
     apr_status_t status = APR_SUCCESS;
 
-    if (!lease->readable && is_all_read(buffer))
-        return PEEK_NOTHING; /* the poll will tell: right behind an answer there is hardly ever anything */
-    lease->readable = false;
     while (len == 0 && !APR_BRIGADE_EMPTY(buffer)) {
         status = apr_bucket_read(APR_BRIGADE_FIRST(buffer), &data, &len, APR_NONBLOCK_READ);
         if (status != APR_SUCCESS)
@@ -166,19 +183,25 @@ static peek_t peek_buffer(pp_lease_t *lease, apr_bucket_brigade *buffer)
 
 static peek_t peek(pp_lease_t *lease)
 {
-    apr_bucket_brigade *buffer = core_buffer(lease->c);
+    bool alone, timed;
+    apr_bucket_brigade *buffer = core_buffer(lease->c, &alone, &timed);
+    bool quiet = is_quiet(lease, buffer);
 
-    return buffer ? peek_buffer(lease, buffer) : peek_through(lease);
+    lease->readable = false;
+    if (!alone || !buffer)
+        return peek_through(lease, quiet);
+    return quiet ? PEEK_NOTHING : peek_buffer(buffer);
 }
 
 void pooledproxy_next_end_body_time(pp_lease_t *lease)
 {
-    conn_rec *c = lease->c;
+    bool alone, timed;
+    apr_bucket_brigade *buffer = core_buffer(lease->c, &alone, &timed);
 
-    if (core_buffer(c))
+    if (alone || !timed)
         return;
     for (int i = 0; i < 2; i++) { /* the first one may only end its wait for the first byte of a request that mod_ssl had already */
-        ap_get_brigade(c->input_filters, lease->valve.piece, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+        look_through(lease, is_quiet(lease, buffer), 1);
         apr_brigade_cleanup(lease->valve.piece);
     }
 }

@@ -195,6 +195,8 @@ static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_i
     const pp_valve_t *valve = f->ctx;
     apr_status_t status;
 
+    if (valve->dry && block == APR_NONBLOCK_READ)
+        return APR_SUCCESS; /* and nothing in bb: as the core says it */
     if (!valve->on_loop || block == APR_NONBLOCK_READ)
         return ap_get_brigade(f->next, bb, mode, block, readbytes);
     status = ap_get_brigade(f->next, bb, mode, APR_NONBLOCK_READ, readbytes);

@@ -17,6 +17,7 @@ typedef struct pp_valve_t {
     apr_socket_t *socket; /* the client's */
     ap_filter_t *filter;
     bool on_loop;
+    bool dry;                  /* reading finds nothing: set by who knows that, for a moment */
     bool full;                 /* the socket took no more, the last time */
     bool core_first;           /* the core has something that must go out before what is held */
     apr_bucket_brigade *held;  /* not yet written */

@@ -7,6 +7,7 @@
 
 #include "pp_log.h"
 
+#define READ_LEAST (60 * 1024) /* bytes of a read for a front that had to wait for its client */
 #define INTERIM_MAX 32
 
 static bool has_ended(const pp_exchange_t *x)
@@ -245,8 +246,15 @@ static char *recv_buffer(pp_exchange_t *x, size_t *len)
         *len = PP_H1_HEAD_MAX + 1 - x->held_len;
         return x->held + x->held_len;
     }
-    *len = PP_LOOP_SCRATCH;
+    *len = x->read_most;
     return pp_loop_scratch(x->conn->loop);
+}
+
+/* A read has filled its room, and the front has taken it. Large pieces spare both sides wake-ups; a client that does not take them is
+ * given small ones until it takes those, since the front holds the rest. */
+static void read_more_at_once(pp_exchange_t *x)
+{
+    x->read_most = 2 * x->read_most < PP_LOOP_SCRATCH ? 2 * x->read_most : PP_LOOP_SCRATCH;
 }
 
 static bool recv_step(pp_exchange_t *x)
@@ -270,7 +278,11 @@ static bool recv_step(pp_exchange_t *x)
                                                      : take_heads(x, buf, len, drained);
     x->alarm = x->alarm == ALARM_READ ? ALARM_NONE : x->alarm;
     pp_exchange_alarm(x);
-    return (x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) && batch_end(x, drained);
+    if (!(x->tunnel ? take_tunnel(x, buf, len) : take_body(x, buf, len)) || !batch_end(x, drained))
+        return false;
+    if (!drained && !x->paused)
+        read_more_at_once(x);
+    return true;
 }
 
 /* ---- events ---- */
@@ -320,6 +332,7 @@ void pp_exchange_start(pp_exchange_t *x, pp_conn_t *conn)
 {
     x->conn = conn;
     x->began_at = pp_loop_now(conn->loop);
+    x->read_most = PP_LOOP_SCRATCH;
     x->body_done = !x->request->has_body;
     x->expect_hold = x->request->has_body && x->request->expect_continue;
     pp_exchange_out(x, OUT_HEAD, x->request->head, x->request->head_len);
@@ -343,6 +356,7 @@ void pp_exchange_pause(pp_exchange_t *x)
         return;
     x->read_left = x->alarm == ALARM_READ && x->timeouts->read ? x->conn->timer.when - pp_loop_now(x->conn->loop) : 0;
     x->paused = true;
+    x->read_most = READ_LEAST;
     pp_exchange_want(x);
     pp_exchange_alarm(x);
 }

@@ -91,6 +91,7 @@ struct pp_exchange_t {
     pp_h1_body_t body;
     char *held; /* an incomplete head; malloc'ed */
     size_t held_len;
+    size_t read_most; /* bytes of the next read: many while the front takes all that comes, few when it had to wait */
 };
 
 /* Sends the request on `conn` and goes on from there. The end may come from inside this call. */

@@ -95,9 +95,8 @@ apr_status_t pp_io_set(pp_loop_t *loop, pp_io_t *io, int fd, apr_int16_t events,
  * events are through: a task that is posted now runs after that. */
 void pp_io_unwatch(pp_loop_t *loop, pp_io_t *io);
 
-/* Scratch for the callback that runs; its content is lost when the callback returns. Below httpd's default FlushMaxThreshold (64 KiB),
- * so that one read goes to the client in one write. */
-#define PP_LOOP_SCRATCH (60 * 1024)
+/* Scratch for the callback that runs; its content is lost when the callback returns. */
+#define PP_LOOP_SCRATCH (128 * 1024)
 char *pp_loop_scratch(pp_loop_t *loop);
 
 /* A place for pp_conn to keep the memory of closed connections for the next ones; NULL at first. */
