@@ -2,11 +2,14 @@
 use strict;
 use warnings;
 use Test::More;
+use Socket qw(IPPROTO_TCP);
 use Time::HiRes qw(time);
 use Test::PooledProxy::Child qw(settles ends_clean answers_at_once);
 use Test::PooledProxy::Config;
 use Test::PooledProxy::Setup;
 use Test::PooledProxy::Util qw(wait_until slowness);
+
+use constant TCP_CORK => 3; # Linux
 
 my $is_prefork = Test::PooledProxy::Config::mpm() eq 'prefork';
 
@@ -41,6 +44,22 @@ subtest 'TLS: one connection, many requests' => sub {
     settles($setup, 3);
     ends_clean($setup);
 };
+
+for my $more ([], ['reqtimeout']) {
+    subtest join(' ', 'TLS: requests in records of their own that arrive together', @$more) => sub {
+        my $setup  = setup(tls => 1, modules => $more);
+        my $client = $setup->client;
+        for my $round (1 .. 5) {
+            setsockopt $client->{socket}, IPPROTO_TCP, TCP_CORK, 1;
+            $client->send_request(GET => "/bytes?n=$_") for 1 .. 4;
+            setsockopt $client->{socket}, IPPROTO_TCP, TCP_CORK, 0;
+            is(join(' ', map { length $client->read_response->{body} } 1 .. 4), '1 2 3 4', "round $round");
+        }
+        $client->close;
+        settles($setup, 3);
+        ends_clean($setup);
+    };
+}
 
 subtest 'TLS: events come without delay' => sub {
     my $setup  = setup(tls => 1);
