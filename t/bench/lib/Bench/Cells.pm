@@ -11,8 +11,9 @@ use strict;
 use warnings;
 
 # Settings of the proxies for each group (Bench::Proxy).
-our %groups = (plain => {}, logging => { log => 1 }, tls => { front => 'tls' }, h2 => { front => 'h2' }, behind => { behind => 'tls' });
-our @order = qw(plain logging tls h2 behind);
+our %groups = (plain => {}, logging => { log => 1 }, tls => { front => 'tls' }, h2 => { front => 'h2' }, behind => { behind => 'tls' },
+    map({ $_ => { mpm => $_ } } qw(worker prefork)));
+our @order = qw(plain logging tls h2 behind worker prefork);
 
 my %sizes = ('1 KB' => '1k', '100 KB' => '100k', '1 MB' => '1m');
 
@@ -39,6 +40,9 @@ sub h2_cell {
     return cell(name => "$size c=10x10 HTTP/2 clients", path => "/pooled/$sizes{$size}", group => 'h2', tool => 'h2load', connections => 10, streams => 10);
 }
 
+# The MPMs that lend no connections: httpd's two only.
+sub mpm_cell { my ($mpm) = @_; return cell(name => "1 KB c=50 $mpm MPM", path => '/pooled/1k', group => $mpm) }
+
 sub special_cells {
     return (
         cell(name => 'upload 1 MB c=10',             path => '/pooled/upload', connections => 10, upload => 1024 * 1024),
@@ -52,7 +56,7 @@ sub full {
     for my $kind (qw(pooled fresh)) {
         for my $size ('1 KB', '100 KB', '1 MB') { push @grid, map { grid_cell($size, $_, $kind) } 10, 50, 100 }
     }
-    return (@grid, special_cells(), map({ logging_cell($_) } 10, 50, 100), map({ tls_cell($_) } '1 KB', '100 KB'), map({ h2_cell($_) } '1 KB', '100 KB'),
+    return (@grid, special_cells(), map({ mpm_cell($_) } qw(worker prefork)), map({ logging_cell($_) } 10, 50, 100), map({ tls_cell($_) } '1 KB', '100 KB'), map({ h2_cell($_) } '1 KB', '100 KB'),
         map({ behind_cells($_) } 10, 50), cell(name => '1 MB c=50 TLS backend pooled', path => '/pooled/1m', group => 'behind'));
 }
 
@@ -60,7 +64,7 @@ sub quick {
     return (
         map({ grid_cell('1 KB', $_, 'pooled') } 10, 50, 100),
         grid_cell('100 KB', 50, 'pooled'), grid_cell('1 MB', 50, 'pooled'), grid_cell('1 KB', 50, 'fresh'),
-        special_cells(), logging_cell(50), tls_cell('1 KB'), h2_cell('1 KB'), behind_cells(50),
+        special_cells(), map({ mpm_cell($_) } qw(worker prefork)), logging_cell(50), tls_cell('1 KB'), h2_cell('1 KB'), behind_cells(50),
     );
 }
 

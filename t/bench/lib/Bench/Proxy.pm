@@ -12,6 +12,7 @@
 #   behind     tls: so the backend is spoken to
 #   log        true: a line for each request into a file
 #   parked     so many requests must fit at once; parker: the Bench::Parker they go to
+#   mpm        event (default), worker, prefork: of the two in httpd
 #   single     true: one process, on any CPU, for callgrind; launcher: [COMMAND ...] before the program
 package Bench::Proxy;
 use strict;
@@ -21,6 +22,10 @@ use Bench::Machine;
 use constant { POOL => 256, THREADS => 128 };
 
 sub port_names { return qw(http) }
+
+# Is it one of those that are compared under these settings?
+sub fits { my ($self, %settings) = @_; return !$settings{mpm} }
+
 sub front      { return $_[0]{settings}{front} // 'h1' }
 sub logs       { return $_[0]{settings}{log} }
 sub is_single  { return $_[0]{settings}{single} }

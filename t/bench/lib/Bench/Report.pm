@@ -60,7 +60,7 @@ sub medians {
     my ($self) = @_;
     my @rows;
     for my $cell ($self->grid_cells) {
-        push @rows, [$cell, $_, $self->figures($cell, $_)] for @{ $self->{names} };
+        push @rows, map { [$cell, $_, $self->figures($cell, $_)] } grep { $self->{results}->has($cell, $_, 'rps') } @{ $self->{names} };
     }
     return '' if !@rows;
     return "## Medians\n\nTimes in milliseconds; CPU in microseconds per request, user + system; switches: voluntary context switches per request.\n\n"

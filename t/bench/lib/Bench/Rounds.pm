@@ -17,9 +17,11 @@ sub run {
     my ($self, @cells) = @_;
     for my $group (@Bench::Cells::order) {
         my @of_group = grep { $_->{group} eq $group } @cells or next;
-        $_->start(%{ $Bench::Cells::groups{$group} }) for @{ $self->{proxies} };
-        for my $round (1 .. $self->{rounds}) { $self->run_round($round, @of_group) }
-        $_->stop for @{ $self->{proxies} };
+        my %settings = %{ $Bench::Cells::groups{$group} };
+        my @proxies  = grep { $_->fits(%settings) } @{ $self->{proxies} };
+        $_->start(%settings) for @proxies;
+        for my $round (1 .. $self->{rounds}) { $self->run_round($round, \@proxies, @of_group) }
+        $_->stop for @proxies;
     }
     $self->judge($_) for @cells;
     return;
@@ -27,8 +29,8 @@ sub run {
 
 # The order of the proxies moves on by one from round to round.
 sub run_round {
-    my ($self, $round, @cells) = @_;
-    my @order = @{ $self->{proxies} };
+    my ($self, $round, $proxies, @cells) = @_;
+    my @order = @$proxies;
     push @order, shift @order for 2 .. $round;
     for my $cell (@cells) {
         my $rate = $self->rate($cell);

@@ -13,6 +13,7 @@ my @targets = (
     ['requests/s, 100 KB',     'mod_proxy_http', 'rps', '>=', 1.2,  qr/^100 KB c=\d+ pooled$/],
     ['requests/s, 1 MB',       'mod_proxy_http', 'rps', '>=', 1.2,  qr/^1 MB c=\d+ pooled$/],
     ['CPU, HTTP/2 clients',    'mod_proxy_http', 'cpu', '<=', 1.0,  qr/HTTP\/2 clients$/],
+    map({ ["CPU, $_ MPM", 'mod_proxy_http', 'cpu', '<=', 1.0, qr/ $_ MPM$/] } qw(worker prefork)),
     map({ (
         ['CPU, 1 KB',               $_, 'cpu', '<=', 1.15, qr/^1 KB c=\d+ pooled$/],
         ['CPU, 100 KB',             $_, 'cpu', '<=', 1.0,  qr/^100 KB c=\d+ pooled$/],

@@ -1,4 +1,4 @@
-# Bench::Proxy::Httpd: httpd with the event MPM and one child; the classes below it are the two proxies in it.
+# Bench::Proxy::Httpd: httpd with the event MPM and one child, or another MPM; the classes below it are the two proxies in it.
 package Bench::Proxy::Httpd;
 use strict;
 use warnings;
@@ -15,19 +15,39 @@ sub prepare { my ($self) = @_; write_file("$self->{dir}/httpd.conf", $self->conf
 
 sub threads { return Bench::Proxy::THREADS }
 
+sub mpm { return $_[0]{settings}{mpm} // 'event' }
+
+sub fits { return 1 }
+
 sub modules {
     my ($self) = @_;
     my %of_front = (tls => ['ssl'], h2 => ['http2']);
-    return (qw(mpm_event authz_core), @{ $of_front{ $self->front } // [] }, $self->behind_modules);
+    return ('mpm_' . $self->mpm, 'authz_core', @{ $of_front{ $self->front } // [] }, $self->behind_modules);
 }
 
 sub behind_modules { return }
 
-sub config {
+# As many requests at once as there are threads, whoever runs them.
+sub mpm_config {
     my ($self) = @_;
     my $threads = $self->threads;
+    return "StartServers $threads\nMinSpareServers 1\nMaxSpareServers $threads\nServerLimit $threads\nMaxRequestWorkers $threads\n" if $self->mpm eq 'prefork';
+    my $common = <<"END";
+StartServers 1
+ServerLimit 1
+ThreadLimit $threads
+ThreadsPerChild $threads
+MaxRequestWorkers $threads
+MinSpareThreads 1
+MaxSpareThreads $threads
+END
+    return $common . ($self->mpm eq 'event' ? "AsyncRequestWorkerFactor 64\n" : '');
+}
+
+sub config {
+    my ($self) = @_;
     my $modules = join '', map { Test::PooledProxy::Config::load_module($_) } $self->modules;
-    return $modules . <<"END" . $self->front_config . $self->proxy_config;
+    return $modules . <<"END" . $self->mpm_config . $self->front_config . $self->proxy_config;
 ServerRoot "$self->{dir}"
 DefaultRuntimeDir "$self->{dir}"
 PidFile "$self->{dir}/httpd.pid"
@@ -39,14 +59,6 @@ ListenBacklog 4096
 KeepAlive On
 KeepAliveTimeout 300
 MaxKeepAliveRequests 0
-StartServers 1
-ServerLimit 1
-ThreadLimit $threads
-ThreadsPerChild $threads
-MaxRequestWorkers $threads
-MinSpareThreads 1
-MaxSpareThreads $threads
-AsyncRequestWorkerFactor 64
 END
 }
 
