@@ -45,7 +45,6 @@ struct pp_channel_t {
     bytes_t taken;
     pp_task_t task;
     bool started;
-    bool batched;
 };
 
 static void bytes_add(bytes_t *bytes, const char *data, size_t len)
@@ -199,7 +198,8 @@ void pooledproxy_channel_head(pp_channel_t *channel, const pp_h1_response_t *res
     if (channel->nheads == HEADS_MAX)
         abort();
     channel->heads[channel->nheads++] = copy;
-    thread_tell(channel);
+    if (resp->status >= 100 && resp->status < 200)
+        thread_tell(channel); /* behind others there is data, or the end */
     pthread_mutex_unlock(&channel->mutex);
 }
 
@@ -222,18 +222,14 @@ void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len
     bytes_add(&channel->received, data, len);
     pause = channel->received.len >= RECEIVED_HIGH;
     channel->paused |= pause;
-    thread_tell(channel);
     pthread_mutex_unlock(&channel->mutex);
     if (pause)
         pp_call_pause(channel->call);
 }
 
-/* Only the first batch can be without data. */
+/* Now the thread is told, once, of the head and the data that came together. */
 void pooledproxy_channel_batch(pp_channel_t *channel)
 {
-    if (channel->batched)
-        return;
-    channel->batched = true;
     pthread_mutex_lock(&channel->mutex);
     channel->flush = true;
     thread_tell(channel);

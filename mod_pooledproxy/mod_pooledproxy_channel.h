@@ -18,7 +18,8 @@ void pooledproxy_channel_free(pp_channel_t *channel);
 
 /* ---- the loop's side ---- */
 
-/* A head to the thread, interim or final: copied. */
+/* A head to the thread, interim or final: copied. Of a final one the thread is told with what follows, as of all that is put: by
+ * pooledproxy_channel_batch() or pooledproxy_channel_done(). */
 void pooledproxy_channel_head(pp_channel_t *channel, const pp_h1_response_t *resp);
 
 /* The response's trailers to the thread: a head with status 0. */
@@ -27,7 +28,7 @@ void pooledproxy_channel_trailers(pp_channel_t *channel, const pp_field_t *field
 /* Response data to the thread: copied; pauses the call when there is a lot. */
 void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len);
 
-/* All that came together was put here: a head without data behind it is worth sending now. */
+/* All that came together was put here: it is worth sending now, also a head without data behind it. */
 void pooledproxy_channel_batch(pp_channel_t *channel);
 
 /* Nothing more comes. The last thing the loop does with the channel and with the call. */
