@@ -9,12 +9,14 @@
 #include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "mod_pooledproxy_channel.h"
 
 #define TICK_MSEC 200 /* how often a stream without a socket of its own (HTTP/2) is asked whether it was reset */
 #define BODY_TICK_MSEC 10
+#define GUEST_TICK_MSEC 50 /* how often a guest of the loop asks whether its client is there */
 
 /* A pump at work. */
 typedef struct pump_t {
@@ -25,13 +27,71 @@ typedef struct pump_t {
     bool body_waits;  /* ... but not at the moment */
     bool client_sent; /* the client has sent what is not for this request: its socket tells nothing any more */
     bool cancelled;
+    bool guest;               /* the thread runs the loop itself while it waits: nothing is to come from the client */
+    bool was_ready;           /* a guest's last look found its client's socket so */
     apr_time_t waiting_since; /* for the client's body; 0: not waiting */
 } pump_t;
 
+/* ---- the loop's guest ---- */
+
+static pp_loop_t *loop_of(const pump_t *pump)
+{
+    return pump->fw->call.shard->loop;
+}
+
+/* What a guest asks of the loop wakes nobody: it will run the loop. */
+static void pump_enter(pump_t *pump)
+{
+    if (pump->guest)
+        pp_loop_enter(loop_of(pump));
+}
+
+static void pump_leave(pump_t *pump)
+{
+    if (pump->guest)
+        pp_loop_leave(loop_of(pump), true);
+}
+
+/* From now on there is something to wait for beside the loop, which therefore runs without us. */
+static void pump_stop_being_guest(pump_t *pump)
+{
+    if (!pump->guest)
+        return;
+    pp_loop_enter(loop_of(pump));
+    pp_loop_leave(loop_of(pump), false);
+    pump->guest = false;
+}
+
+static bool is_ready(int fd, bool wants_input)
+{
+    struct pollfd client = {fd, wants_input ? POLLIN : 0, 0};
+
+    return fd >= 0 && poll(&client, 1, 0) > 0;
+}
+
+/* As pooledproxy_channel_wait(). The end of a client's input may take two looks: the second follows at once. */
+static bool wait_as_guest(pump_t *pump, int fd, bool wants_input, int timeout_msec)
+{
+    int tick = pump->was_ready ? 0 : timeout_msec < GUEST_TICK_MSEC ? timeout_msec : GUEST_TICK_MSEC;
+    pp_time_t left = PP_MSEC(tick), end = pp_clock_now() + left;
+    bool news;
+
+    pump_enter(pump);
+    while (!(news = pooledproxy_channel_has_news(pump->channel)) && left >= 0) {
+        pp_loop_round(loop_of(pump), left);
+        left = left > 0 && end > pp_clock_now() ? end - pp_clock_now() : -1;
+    }
+    pump_leave(pump);
+    pump->was_ready = !news && is_ready(fd, wants_input);
+    return pump->was_ready;
+}
+
 static void pump_cancel(pump_t *pump, pp_err_t err)
 {
+    pump_enter(pump);
     if (!pump->cancelled)
         pooledproxy_channel_cancel(pump->channel, err);
+    pump_leave(pump);
     pump->cancelled = true;
     pump->body_open = false;
 }
@@ -85,8 +145,10 @@ static void take_head(pump_t *pump, pp_h1_response_t *head)
     }
     else {
         pooledproxy_forward_head(fw, head);
-        if (fw->tunnel)
+        if (fw->tunnel) {
             pump->body_open = true;
+            pump_stop_being_guest(pump);
+        }
     }
     free(head);
 }
@@ -169,7 +231,9 @@ static void pump_wait(pump_t *pump, bool wants_body)
     bool for_body = pump->body_open && wants_body;
     bool wants_input = for_body || may_give_up(pump);
     int fd = pump->cancelled ? -1 : pump->client_fd;
-    bool readable = pooledproxy_channel_wait(pump->channel, fd, wants_input, tick_msec(pump, for_body));
+    int tick = tick_msec(pump, for_body);
+    bool readable =
+        pump->guest ? wait_as_guest(pump, fd, wants_input, tick) : pooledproxy_channel_wait(pump->channel, fd, wants_input, tick);
 
     if (pump->fw->r->connection->aborted && !pump->cancelled)
         pump_cancel(pump, PP_ERR_client_gone);
@@ -187,7 +251,9 @@ static pp_err_t pump_run(pump_t *pump)
     pp_received_t received;
 
     for (;;) {
+        pump_enter(pump);
         pooledproxy_channel_take(pump->channel, &received);
+        pump_leave(pump);
         if (received.head) {
             take_head(pump, received.head);
             continue;
@@ -229,11 +295,15 @@ int pooledproxy_blocking_forward(pp_forward_t *fw)
 {
     pump_t pump = {.fw = fw, .body_open = fw->call.request.has_body};
 
-    fw->out = apr_brigade_create(fw->r->pool, fw->r->connection->bucket_alloc);
+    if (!fw->out)
+        fw->out = apr_brigade_create(fw->r->pool, fw->r->connection->bucket_alloc);
     fw->call.front = &blocking_front;
     fw->call.on_done = on_call_done;
     fw->channel = pooledproxy_channel_create(&fw->call, false, false);
+    pump.guest = pp_loop_takes_guests(loop_of(&pump)) && !pump.body_open;
+    pump_enter(&pump);
     pooledproxy_channel_start(fw->channel);
+    pump_leave(&pump);
     return pump_to_end(&pump);
 }
 

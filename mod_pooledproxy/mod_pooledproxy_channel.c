@@ -310,6 +310,16 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
     received->len = channel->taken.len;
 }
 
+bool pooledproxy_channel_has_news(pp_channel_t *channel)
+{
+    bool news;
+
+    pthread_mutex_lock(&channel->mutex);
+    news = channel->news;
+    pthread_mutex_unlock(&channel->mutex);
+    return news;
+}
+
 static pthread_key_t wake_key;
 static pthread_once_t wake_once = PTHREAD_ONCE_INIT;
 

@@ -59,6 +59,9 @@ typedef struct pp_received_t {
 /* Takes what has come; does not wait. */
 void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received);
 
+/* Has something come, or changed, since the last take? */
+bool pooledproxy_channel_has_news(pp_channel_t *channel);
+
 /* Waits until there is something to take, until client_fd (-1: none) has input, if that is wanted, or is reset, or for timeout_ms (-1: no
  * limit). Returns whether client_fd is. */
 bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, bool wants_input, int timeout_ms);

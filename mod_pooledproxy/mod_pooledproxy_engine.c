@@ -161,12 +161,21 @@ static apr_status_t plan_apart(pp_shard_plan_t *plan, const pp_main_conf_t *conf
     return status == APR_SUCCESS ? books_make(plan->ledger, conf, own) : status;
 }
 
+static bool is_threaded(void)
+{
+    int threaded = 1;
+
+    return ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) != APR_SUCCESS || threaded != AP_MPMQ_NOT_SUPPORTED;
+}
+
 static apr_status_t shard_start(int index, pp_shard_plan_t *plan, apr_pool_t *pchild)
 {
     apr_status_t status = pp_shard_create(&shards[index], index, plan, pchild);
 
     if (APR_STATUS_IS_ENOSPC(status) && plan_apart(plan, pooledproxy_main_conf(), pchild) == APR_SUCCESS)
         status = pp_shard_create(&shards[index], index, plan, pchild);
+    if (status == APR_SUCCESS && !is_threaded())
+        pp_loop_take_guests(shards[index]->loop); /* the only thread there is waits for the loop anyway */
     if (status == APR_SUCCESS)
         status = pp_loop_start(shards[index]->loop, on_loop_start);
     if (status == APR_SUCCESS)

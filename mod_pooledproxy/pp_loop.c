@@ -1,55 +1,24 @@
-/* pp_loop: the event loop thread, on apr_pollset (epoll, kqueue), apr_skiplist and C11 atomics.
+/* pp_loop: the event loop, on apr_pollset (epoll, kqueue), apr_skiplist and C11 atomics.
  *
  * Threads: the inbox head and the stop flag are atomic; all else belongs to the loop's thread once it runs. The loop has a pool with
  * an allocator of its own, so nothing the loop allocates meets a lock.
  * A round is: poll, descriptors, timers, inbox. What callbacks post or set for "now" waits for the next round: a round
  * always ends.
  */
-#include "pp_loop.h"
+#include "pp_loop_own.h"
 
 #include <apr_portable.h>
-#include <apr_skiplist.h>
 #include <apr_tables.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 /* How many descriptors one poll may report. For epoll and kqueue APR takes the pollset's size for nothing else: any number can be
  * watched; what one poll does not report the next does. */
 #define EVENTS_PER_ROUND 1024
 
-/* The longest sleep: keeps milliseconds within an int. */
-#define MAX_SLEEP PP_SEC(3600)
-
-struct pp_loop_t {
-    /* set once */
-    int index;
-    apr_pool_t *pool;
-    apr_pollset_t *pollset;
-    char *scratch;
-    void *spare;
-    void (*on_start)(pp_loop_t *loop, apr_thread_t *thread);
-
-    /* any thread */
-    _Atomic(pp_task_t *) inbox; /* newest first */
-    atomic_bool stopping;
-
-    /* the thread that starts and joins */
-    apr_thread_t *thread; /* NULL: not started, or joined */
-    int done[2];          /* a pipe; a byte is in it when the thread is about to end */
-
-    /* the loop's thread */
-    bool in_round;
-    bool in_timers;
-    pp_time_t now;
-    apr_skiplist *timers; /* pp_timer_t, by (queued, address) */
-};
-
-/* The loop whose thread this is. */
-static _Thread_local pp_loop_t *current;
+_Thread_local pp_loop_t *pp_loop_current;
 
 /* ---- the inbox ---- */
 
@@ -62,8 +31,8 @@ void pp_loop_post(pp_loop_t *loop, pp_task_t *task)
         task->next = head;
     } while (!atomic_compare_exchange_weak(&loop->inbox, &head, task));
     /* Not empty: its first poster woke the loop, or the loop posted it and looks before it polls. */
-    if (!head && current != loop)
-        apr_pollset_wakeup(loop->pollset);
+    if (!head && pp_loop_current != loop)
+        pp_loop_wake(loop);
 }
 
 static bool is_inbox_empty(pp_loop_t *loop)
@@ -248,8 +217,8 @@ static pp_time_t sleep_time(pp_loop_t *loop, pp_time_t limit)
     const pp_timer_t *first = apr_skiplist_peek(loop->timers);
     pp_time_t left;
 
-    if (limit < 0 || limit > MAX_SLEEP)
-        limit = MAX_SLEEP;
+    if (limit < 0 || limit > PP_LOOP_SLEEP_MOST)
+        limit = PP_LOOP_SLEEP_MOST;
     if (first && limit > 0) {
         left = first->queued - pp_clock_now();
         if (left < limit)
@@ -265,7 +234,7 @@ apr_status_t pp_loop_round(pp_loop_t *loop, pp_time_t timeout)
     apr_int32_t n = 0;
     apr_status_t rv;
 
-    current = loop;
+    pp_loop_current = loop;
     assert(!loop->in_round);
     rv = apr_pollset_poll(loop->pollset, is_inbox_empty(loop) ? sleep_time(loop, timeout) : 0, &n, &ready);
     if (rv != APR_SUCCESS)
@@ -281,65 +250,6 @@ apr_status_t pp_loop_round(pp_loop_t *loop, pp_time_t timeout)
     return APR_STATUS_IS_TIMEUP(rv) || APR_STATUS_IS_EINTR(rv) ? APR_SUCCESS : rv;
 }
 
-/* ---- the thread ---- */
-
-/* A round that begins after the stop is the last: what was posted before the stop still runs. */
-static void *APR_THREAD_FUNC run_thread(apr_thread_t *thread, void *arg)
-{
-    pp_loop_t *loop = arg;
-    bool last;
-    ssize_t written;
-
-    apr_setup_signal_thread();
-    current = loop;
-    if (loop->on_start)
-        loop->on_start(loop, thread);
-    do {
-        last = atomic_load(&loop->stopping);
-        apr_status_t rv = pp_loop_round(loop, last ? 0 : -1);
-        assert(rv == APR_SUCCESS);
-    } while (!last);
-    do {
-        written = write(loop->done[1], "", 1);
-    } while (written < 0 && errno == EINTR);
-    return NULL;
-}
-
-apr_status_t pp_loop_start(pp_loop_t *loop, void (*on_start)(pp_loop_t *loop, apr_thread_t *thread))
-{
-    assert(!loop->thread);
-    loop->on_start = on_start;
-    if (current == loop) /* ran rounds here, as tests do */
-        current = NULL;
-    return apr_thread_create(&loop->thread, NULL, run_thread, loop, loop->pool);
-}
-
-void pp_loop_stop(pp_loop_t *loop)
-{
-    atomic_store(&loop->stopping, true);
-    apr_pollset_wakeup(loop->pollset);
-}
-
-apr_status_t pp_loop_join(pp_loop_t *loop, pp_time_t timeout)
-{
-    struct pollfd done = {.fd = loop->done[0], .events = POLLIN};
-    pp_time_t now, end = pp_clock_now() + (timeout < MAX_SLEEP ? timeout : MAX_SLEEP);
-    apr_status_t rv, ignored;
-    int n;
-
-    if (!loop->thread)
-        return APR_SUCCESS;
-    do {
-        now = pp_clock_now();
-        n = poll(&done, 1, end > now ? (int)((end - now + 999) / 1000) : 0);
-    } while (n < 0 && errno == EINTR);
-    if (n <= 0)
-        return n ? errno : APR_TIMEUP;
-    rv = apr_thread_join(&ignored, loop->thread);
-    loop->thread = NULL;
-    return rv;
-}
-
 /* ---- making and unmaking ---- */
 
 /* Before anything in the loop's pool goes, its thread must have ended. */
@@ -349,7 +259,7 @@ static apr_status_t on_pool_going(void *arg)
 
     if (loop->thread)
         pp_loop_stop(loop);
-    while (pp_loop_join(loop, MAX_SLEEP) == APR_TIMEUP)
+    while (pp_loop_join(loop, PP_LOOP_SLEEP_MOST) == APR_TIMEUP)
         continue;
     return APR_SUCCESS;
 }
@@ -358,8 +268,10 @@ static apr_status_t on_pool_gone(void *arg)
 {
     pp_loop_t *loop = arg;
 
-    if (current == loop)
-        current = NULL;
+    if (pp_loop_current == loop)
+        pp_loop_current = NULL;
+    if (loop->takes_guests)
+        pp_turn_destroy(&loop->turn);
     close(loop->done[0]);
     close(loop->done[1]);
     return APR_SUCCESS;
@@ -427,7 +339,7 @@ apr_pool_t *pp_loop_pool(pp_loop_t *loop)
 
 bool pp_loop_is_current(const pp_loop_t *loop)
 {
-    return current == loop;
+    return pp_loop_current == loop;
 }
 
 pp_time_t pp_loop_now(const pp_loop_t *loop)

@@ -57,8 +57,15 @@ void pp_loop_stop(pp_loop_t *loop);
 /* Waits until the thread has ended, at most `timeout` (APR_TIMEUP). */
 apr_status_t pp_loop_join(pp_loop_t *loop, pp_time_t timeout);
 
-/* For tests, instead of start: one round of poll and callbacks on the calling thread, waiting at most `timeout`. */
+/* One round of poll and callbacks on the calling thread, waiting at most `timeout`: for guests, and for tests instead of start. */
 apr_status_t pp_loop_round(pp_loop_t *loop, pp_time_t timeout);
+
+/* Before the start: other threads may run rounds, too, one at a time, between enter and leave. What is the loop's thread's in other
+ * declarations is then whose turn it is; a guest must not block between the two. See pp_turn.h. */
+void pp_loop_take_guests(pp_loop_t *loop);
+bool pp_loop_takes_guests(const pp_loop_t *loop);
+void pp_loop_enter(pp_loop_t *loop);
+void pp_loop_leave(pp_loop_t *loop, bool back_soon); /* back_soon: the loop may rest for PP_TURN_PATIENCE */
 
 int pp_loop_index(const pp_loop_t *loop);
 apr_pool_t *pp_loop_pool(pp_loop_t *loop);
@@ -69,7 +76,7 @@ bool pp_loop_is_current(const pp_loop_t *loop);
 /* The time at the start of the round: the same for all callbacks of a round, cheap. */
 pp_time_t pp_loop_now(const pp_loop_t *loop);
 
-/* Runs `task` on the loop's thread, in the order of posting. Any thread; no lock. The task may not be posted again before it ran. */
+/* Runs `task` on the loop's thread, in the order of posting. Any thread; no lock, but where guests are taken. The task may not be posted again before it ran. */
 void pp_loop_post(pp_loop_t *loop, pp_task_t *task);
 
 /* Sets the timer to the moment `when` (may be set already). Moving it to later costs nothing. */

@@ -96,6 +96,7 @@ subtest 'resumption from the second connection on' => sub {
 };
 
 subtest 'tickets that come while a connection is idle do not end it' => sub {
+    plan skip_all => 'the three are not all of the child that has the client' if Test::PooledProxy::Config::mpm() eq 'prefork';
     my $server = server('tickets');
     my $setup = start($server, 'PooledProxyIdleMin 3');
     ok(wait_until(5, sub { $setup->numbers->{idle} == 3 }), 'three are ready, with TLS done');

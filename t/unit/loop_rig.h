@@ -26,7 +26,7 @@ static pp_loop_t *new_loop(apr_pool_t **pool)
 /* What happened, in order, as one letter each. */
 static char happened[64];
 
-static void happen(char c)
+static inline void happen(char c)
 {
     size_t n = strlen(happened);
 
