@@ -358,6 +358,7 @@ int pooledproxy_async_decline(pp_forward_t *fw)
         return pooledproxy_blocking_forward(fw);
     if (lease->r != fw->r) /* the document for an error that was found while a request was read */
         return HTTP_INTERNAL_SERVER_ERROR;
+    fw->out = lease->output;
     lease->work = fw;
     pooledproxy_lease_give(lease, PP_NEXT_FORWARD);
     return SUSPENDED;

@@ -18,6 +18,7 @@ APLOG_USE_MODULE(pooledproxy);
 #define READ_SIZE (64 * 1024)  /* of the request's body at once */
 #define GATHER_MAX (72 * 1024) /* of its buckets in one write: what is read at once, and the rest of a bucket */
 #define WHOLE_MAX (64 * 1024)  /* of a body that is taken as a whole */
+#define SMALL 512              /* a piece of an answer that had better be copied than sent as a slice of its own */
 
 /* ---- preparing ---- */
 
@@ -346,9 +347,11 @@ void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp)
 
 void pooledproxy_forward_data(pp_forward_t *fw, const char *data, size_t len)
 {
-    apr_bucket *b = apr_bucket_transient_create(data, len, fw->r->connection->bucket_alloc);
-
-    APR_BRIGADE_INSERT_TAIL(fw->out, b);
+    if (len < SMALL && !APR_BRIGADE_EMPTY(fw->out)) {
+        apr_brigade_write(fw->out, NULL, NULL, data, len); /* small chunks are gathered */
+        return;
+    }
+    APR_BRIGADE_INSERT_TAIL(fw->out, apr_bucket_transient_create(data, len, fw->r->connection->bucket_alloc));
 }
 
 void pooledproxy_forward_trailers(pp_forward_t *fw, const pp_field_t *fields, unsigned nfields)

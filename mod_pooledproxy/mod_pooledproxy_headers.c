@@ -180,7 +180,7 @@ static bool take_special(head_writer_t *w, field_kind_t kind, const char *value)
     case FIELD_CONDITIONAL:
         return w->r->main != NULL;
     case FIELD_HOST:
-        w->host = value;
+        w->host = w->host ? w->host : value; /* the first one, as for httpd itself */
         return true;
     case FIELD_EXPECT:
         w->expects_continue = pp_h1_list_has(value, strlen(value), "100-continue");

@@ -206,9 +206,10 @@ static void set_upgrade(request_rec *r, const pp_h1_response_t *resp)
 
 static const char *status_line(request_rec *r, const pp_h1_response_t *resp)
 {
-    const char *usual = ap_get_status_line(resp->status); /* "200 OK" */
+    const char *usual = ap_get_status_line(resp->status); /* "200 OK"; that of 500 for one that httpd does not know */
+    int usual_status = (usual[0] - '0') * 100 + (usual[1] - '0') * 10 + (usual[2] - '0');
 
-    if (strlen(usual) == resp->reason_len + 4 && !memcmp(usual + 4, resp->reason, resp->reason_len))
+    if (usual_status == resp->status && strlen(usual) == resp->reason_len + 4 && !memcmp(usual + 4, resp->reason, resp->reason_len))
         return usual;
     return apr_psprintf(r->pool, "%d %.*s", resp->status, (int)resp->reason_len, resp->reason_len ? resp->reason : "");
 }

@@ -11,7 +11,8 @@ static ap_filter_rec_t *valve_in_handle;
 /* mod_logio's: what went out, counted as the core does it; NULL: it is not there. */
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * count_bytes;
 
-#define SLICES_MOST 64 /* in one write */
+#define SLICES_MOST 256      /* in one write */
+#define WRITE_AT (64 * 1024) /* bytes that are not held any longer, though they could be */
 
 static bool is_empty(const pp_valve_t *valve)
 {
@@ -33,6 +34,8 @@ static int slices_take(apr_bucket_brigade *bb, struct iovec *slices, apr_size_t 
         if (APR_BUCKET_IS_METADATA(b))
             continue;
         *status = apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ);
+        if (APR_STATUS_IS_EAGAIN(*status))
+            *status = APR_ENOTIMPL; /* a pipe or the like: nobody would tell us of what comes */
         if (*status != APR_SUCCESS)
             break;
         if (!len)
@@ -87,11 +90,18 @@ static apr_status_t write_some(pp_valve_t *valve, apr_bucket_brigade *bb)
 /* The bucket's data must last beyond the call that brought it. */
 static apr_status_t keep(pp_valve_t *valve, apr_bucket *b)
 {
+    apr_status_t status;
+    const char *data;
+    apr_size_t len;
+
     if (APR_BUCKET_IS_METADATA(b) || APR_BUCKET_IS_HEAP(b) || APR_BUCKET_IS_IMMORTAL(b) || APR_BUCKET_IS_POOL(b))
         return APR_SUCCESS;
     if (!APR_BUCKET_IS_TRANSIENT(b) && !valve->held_pool)
         apr_pool_create(&valve->held_pool, valve->c->pool);
-    return apr_bucket_setaside(b, valve->held_pool);
+    status = apr_bucket_setaside(b, valve->held_pool);
+    if (status == APR_ENOTIMPL && apr_bucket_read(b, &data, &len, APR_NONBLOCK_READ) == APR_SUCCESS)
+        status = apr_bucket_setaside(b, valve->held_pool); /* reading has made another kind of it */
+    return status;
 }
 
 /* What is left of bb waits for the next push. */
@@ -99,8 +109,10 @@ static apr_status_t hold(pp_valve_t *valve, apr_bucket_brigade *bb)
 {
     apr_status_t status = APR_SUCCESS;
 
-    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && status == APR_SUCCESS; b = APR_BUCKET_NEXT(b))
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb) && status == APR_SUCCESS; b = APR_BUCKET_NEXT(b)) {
         status = keep(valve, b);
+        valve->held_bytes += b->length;
+    }
     APR_BRIGADE_CONCAT(valve->held, bb);
     return status;
 }
@@ -122,19 +134,27 @@ static apr_status_t settle(pp_valve_t *valve, apr_bucket_brigade *bb, apr_status
         status = bb == valve->held ? APR_SUCCESS : hold(valve, bb);
     if (status != APR_SUCCESS)
         return give_up(valve, bb, status);
-    valve->c->data_in_output_filters = !is_empty(valve);
-    if (valve->held_pool && is_empty(valve))
+    valve->c->data_in_output_filters = valve->core_first || !is_empty(valve);
+    if (!is_empty(valve))
+        return APR_SUCCESS;
+    valve->held_bytes = 0;
+    if (valve->held_pool)
         apr_pool_clear(valve->held_pool);
     return APR_SUCCESS;
 }
 
-/* What lies in its owner's memory is written at once, with what came before it: that spares a copy. The rest can wait for the push. */
-static bool is_lent(const apr_bucket_brigade *bb)
+/* What lies in its owner's memory is written at once, with what came before it: that spares a copy. So is a lot, of a filter that makes
+ * much of little. The rest can wait for the push. */
+static bool is_to_be_written(const pp_valve_t *valve, const apr_bucket_brigade *bb)
 {
-    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b))
+    apr_size_t bytes = valve->held_bytes;
+
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         if (APR_BUCKET_IS_TRANSIENT(b))
             return true;
-    return false;
+        bytes += b->length;
+    }
+    return bytes >= WRITE_AT;
 }
 
 static apr_status_t loop_filter(pp_valve_t *valve, apr_bucket_brigade *bb)
@@ -145,7 +165,7 @@ static apr_status_t loop_filter(pp_valve_t *valve, apr_bucket_brigade *bb)
     }
     if (is_empty(valve) && !valve->core_first)
         buckets_end(bb, 0); /* nothing is before them */
-    if (valve->full || valve->core_first || !is_lent(bb))
+    if (valve->full || valve->core_first || !is_to_be_written(valve, bb))
         return settle(valve, bb, valve->full ? APR_EAGAIN : APR_SUCCESS);
     APR_BRIGADE_PREPEND(bb, valve->held);
     return settle(valve, bb, write_some(valve, bb));

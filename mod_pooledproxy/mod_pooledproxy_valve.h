@@ -21,6 +21,7 @@ typedef struct pp_valve_t {
     bool full;                 /* the socket took no more, the last time */
     bool core_first;           /* the core has something that must go out before what is held */
     apr_bucket_brigade *held;  /* not yet written */
+    apr_size_t held_bytes;     /* how much, at most */
     apr_pool_t *held_pool;     /* of what is held and not in memory; NULL: not needed yet */
     apr_bucket_brigade *piece; /* scratch, empty between two uses */
 } pp_valve_t;

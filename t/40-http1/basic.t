@@ -157,6 +157,21 @@ next
 conn_opened 1
 requests_failed 0
 
+=== a status that httpd has no name for is passed on with its reason, whatever that is
+--- upstream
+accept
+expect GET /a
+send_raw "HTTP/1.1 299 Internal Server Error\r\nContent-Length: 2\r\n\r\nok"
+expect GET /b
+send_raw "HTTP/1.1 599 Whatever\r\nContent-Length: 2\r\n\r\nno"
+--- request
+GET /a
+GET /b
+--- error_code: 299 599
+--- response_body
+ok
+no
+
 === Host names the backend unless PooledProxyPreserveHost says otherwise
 --- config
 PooledProxyPass /kept http://127.0.0.1:$UPSTREAM_PORT/kept
