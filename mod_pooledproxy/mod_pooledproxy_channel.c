@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "mod_pooledproxy_bell.h"
 
 #define RECEIVED_HIGH (64 * 1024) /* from here on the server is not read from */
 #define BODY_HIGH (64 * 1024)     /* of the request's body, not yet taken by the loop */
@@ -66,15 +67,15 @@ static void bytes_swap(bytes_t *a, bytes_t *b)
     *b = c;
 }
 
-/* Under the mutex: wakes the thread if it waits. */
-static void thread_tell(pp_channel_t *channel)
+/* Under the mutex: there is news. Returns whose bell is to be rung when the mutex is free: who wakes up sooner would have to wait for
+ * it. By then the channel may be gone. */
+static int thread_tell(pp_channel_t *channel)
 {
-    uint64_t one = 1;
+    int fd = channel->waiting_fd;
 
     channel->news = true;
-    if (channel->waiting_fd >= 0 && write(channel->waiting_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-        abort();
     channel->waiting_fd = -1;
+    return fd;
 }
 
 static void on_channel_task(pp_task_t *task);
@@ -124,6 +125,7 @@ static void on_channel_task(pp_task_t *task)
     pp_channel_t *channel = PP_OWNER_OF(task, pp_channel_t, task);
     pp_call_t *call = channel->call;
     bool resume, body, start = !channel->started, ended;
+    int bell = -1;
     pp_err_t cancel;
 
     pthread_mutex_lock(&channel->mutex);
@@ -137,8 +139,9 @@ static void on_channel_task(pp_task_t *task)
         channel->body_wanted = false;
     ended = channel->done;
     if (ended)
-        thread_tell(channel);
+        bell = thread_tell(channel);
     pthread_mutex_unlock(&channel->mutex);
+    pooledproxy_bell_ring(bell);
     if (ended)
         return;
     channel->started = true;
@@ -193,14 +196,16 @@ static pp_h1_response_t *response_copy(const pp_h1_response_t *resp)
 void pooledproxy_channel_head(pp_channel_t *channel, const pp_h1_response_t *resp)
 {
     pp_h1_response_t *copy = response_copy(resp);
+    int bell = -1;
 
     pthread_mutex_lock(&channel->mutex);
     if (channel->nheads == HEADS_MAX)
         abort();
     channel->heads[channel->nheads++] = copy;
     if (resp->status >= 100 && resp->status < 200)
-        thread_tell(channel); /* behind others there is data, or the end */
+        bell = thread_tell(channel); /* behind others there is data, or the end */
     pthread_mutex_unlock(&channel->mutex);
+    pooledproxy_bell_ring(bell);
 }
 
 void pooledproxy_channel_trailers(pp_channel_t *channel, const pp_field_t *fields, unsigned nfields)
@@ -230,25 +235,32 @@ void pooledproxy_channel_put(pp_channel_t *channel, const char *data, size_t len
 /* Now the thread is told, once, of the head and the data that came together. */
 void pooledproxy_channel_batch(pp_channel_t *channel)
 {
+    int bell;
+
     pthread_mutex_lock(&channel->mutex);
     channel->flush = true;
-    thread_tell(channel);
+    bell = thread_tell(channel);
     pthread_mutex_unlock(&channel->mutex);
+    pooledproxy_bell_ring(bell);
 }
 
 void pooledproxy_channel_done(pp_channel_t *channel, pp_err_t err)
 {
+    int bell = -1;
+
     pthread_mutex_lock(&channel->mutex);
     channel->done = true;
     channel->err = err;
     if (!channel->posted) /* else the thread must wait for the task to have run: it is told there */
-        thread_tell(channel);
+        bell = thread_tell(channel);
     pthread_mutex_unlock(&channel->mutex);
+    pooledproxy_bell_ring(bell);
 }
 
 apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, size_t *len, pp_err_t *err)
 {
     apr_status_t status = APR_SUCCESS;
+    int bell = -1;
 
     (void)err;
     channel->sending.len = 0;
@@ -259,9 +271,10 @@ apr_status_t pooledproxy_channel_read(pp_channel_t *channel, const char **data, 
         status = channel->body_eof ? APR_EOF : APR_EAGAIN;
     channel->body_wanted = status == APR_EAGAIN;
     if (status == APR_SUCCESS || !channel->body_asked)
-        thread_tell(channel); /* there is room (again) */
+        bell = thread_tell(channel); /* there is room (again) */
     channel->body_asked = true;
     pthread_mutex_unlock(&channel->mutex);
+    pooledproxy_bell_ring(bell);
     *data = channel->sending.start;
     *len = channel->sending.len;
     return status;
@@ -320,37 +333,9 @@ bool pooledproxy_channel_has_news(pp_channel_t *channel)
     return news;
 }
 
-static pthread_key_t wake_key;
-static pthread_once_t wake_once = PTHREAD_ONCE_INIT;
-
-static void wake_fd_close(void *value)
-{
-    close((int)(intptr_t)value - 1);
-}
-
-static void wake_key_create(void)
-{
-    pthread_key_create(&wake_key, wake_fd_close);
-}
-
-/* The calling thread's eventfd: made once, closed when the thread ends. */
-static int wake_fd(void)
-{
-    int fd;
-
-    pthread_once(&wake_once, wake_key_create);
-    fd = (int)(intptr_t)pthread_getspecific(wake_key) - 1;
-    if (fd < 0) {
-        fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        if (fd >= 0)
-            pthread_setspecific(wake_key, (void *)(intptr_t)(fd + 1));
-    }
-    return fd;
-}
-
 bool pooledproxy_channel_wait(pp_channel_t *channel, int client_fd, bool wants_input, int timeout_ms)
 {
-    struct pollfd fds[2] = {{wake_fd(), POLLIN, 0}, {client_fd, wants_input ? POLLIN : 0, 0}};
+    struct pollfd fds[2] = {{pooledproxy_bell(), POLLIN, 0}, {client_fd, wants_input ? POLLIN : 0, 0}};
     uint64_t count;
 
     pthread_mutex_lock(&channel->mutex);

@@ -82,23 +82,15 @@ static bool is_passed(const pp_field_t *field, rewrite_t **rewrite)
     return true;
 }
 
-static bool is_word(const char *s, size_t len, const char *word)
-{
-    return len == strlen(word) && pp_h1_same(s, word, len);
-}
-
-/* The values of all Connection fields as one list when they name more than how this connection goes on; else NULL. */
+/* The values of all Connection fields as one list, where they name more than how this connection goes on; else NULL. */
 static const char *connection_names(apr_pool_t *p, const pp_h1_response_t *resp)
 {
     const char *names = NULL;
 
-    for (uint32_t i = 0; i < resp->nfields; i++) {
+    for (uint32_t i = 0; i < resp->nfields && resp->names_fields; i++) {
         const pp_field_t *field = &resp->fields[i];
 
-        if (field->name_len != sizeof("Connection") - 1)
-            continue;
-        if (!is_word(field->name, field->name_len, "Connection") || is_word(field->value, field->value_len, "close") ||
-            is_word(field->value, field->value_len, "keep-alive"))
+        if (field->name_len != sizeof("Connection") - 1 || !pp_h1_same(field->name, "Connection", field->name_len))
             continue;
         names = apr_pstrcat(p, names ? names : "", names ? ", " : "", apr_pstrmemdup(p, field->value, field->value_len), NULL);
     }

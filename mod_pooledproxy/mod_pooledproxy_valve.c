@@ -163,8 +163,11 @@ static apr_status_t loop_filter(pp_valve_t *valve, apr_bucket_brigade *bb)
         apr_brigade_cleanup(bb);
         return APR_ECONNABORTED;
     }
-    if (is_empty(valve) && !valve->core_first)
+    if (is_empty(valve) && !valve->core_first) {
         buckets_end(bb, 0); /* nothing is before them */
+        if (APR_BRIGADE_EMPTY(bb))
+            return APR_SUCCESS;
+    }
     if (valve->full || valve->core_first || !is_to_be_written(valve, bb))
         return settle(valve, bb, valve->full ? APR_EAGAIN : APR_SUCCESS);
     APR_BRIGADE_PREPEND(bb, valve->held);

@@ -147,7 +147,7 @@ static apr_status_t heed_transfer_encoding(const pp_field_t *field, const pp_h1_
 }
 
 /* There may be several Connection fields: they add up. Only HTTP/1.0 needs to say keep-alive. */
-static apr_status_t heed_connection(const pp_field_t *field, const pp_h1_response_t *resp, hints_t *hints)
+static apr_status_t heed_connection(const pp_field_t *field, pp_h1_response_t *resp, hints_t *hints)
 {
     const size_t keep_alive_len = sizeof("keep-alive") - 1;
 
@@ -155,6 +155,8 @@ static apr_status_t heed_connection(const pp_field_t *field, const pp_h1_respons
         hints->keep_alive = true; /* what nearly all send who send anything */
         return APR_SUCCESS;
     }
+    if (field->value_len != sizeof("close") - 1 || !pp_h1_same(field->value, "close", field->value_len))
+        resp->names_fields = true;
     hints->close = hints->close || pp_h1_list_has(field->value, field->value_len, "close");
     if (resp->minor == 0)
         hints->keep_alive = hints->keep_alive || pp_h1_list_has(field->value, field->value_len, "keep-alive");
@@ -213,6 +215,7 @@ static apr_status_t read_fields(const char **at, const char *end, pp_h1_response
     resp->nfields = 0;
     resp->content_length = -1;
     resp->keep_alive_timeout = resp->keep_alive_max = -1;
+    resp->names_fields = false;
     while ((rv = pp_h1_field_next(at, end, &field, err)) == APR_SUCCESS) {
         if (resp->nfields == PP_H1_FIELDS_MAX)
             return pp_h1_refuse(err, PP_ERR_head_too_large);

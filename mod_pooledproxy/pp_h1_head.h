@@ -34,8 +34,9 @@ typedef struct pp_h1_response_t {
     uint32_t nfields;
     pp_framing_t framing;
     int64_t content_length; /* -1: none given. May be given (HEAD, 304) where framing is NONE */
-    bool keep_alive; /* the connection may serve another request afterwards: RFC 9112 section 9.3; false for CLOSE, TUNNEL, and
+    bool keep_alive;   /* the connection may serve another request afterwards: RFC 9112 section 9.3; false for CLOSE, TUNNEL, and
                              * for a 1xx or 204 that announces a body: who knows whether one follows */
+    bool names_fields; /* a Connection field says more than close or keep-alive: RFC 9110 section 7.6.1 */
     int keep_alive_timeout;              /* seconds of the "Keep-Alive: timeout=" hint; -1: none */
     int keep_alive_max;                  /* "Keep-Alive: max="; -1: none */
     pp_field_t fields[PP_H1_FIELDS_MAX]; /* their texts lie in one piece of memory in this order, at least a byte between them */
