@@ -54,19 +54,11 @@ static apr_bucket_brigade *core_buffer(conn_rec *c, bool *alone, bool *timed)
     return f && ((core_net_rec *)f->ctx)->in_ctx ? ((core_net_rec *)f->ctx)->in_ctx->b : NULL;
 }
 
-/* Nothing is left in memory, only the socket. What was read to its end may have left an empty bucket. */
-static bool is_all_read(apr_bucket_brigade *buffer)
-{
-    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
-        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
-    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
-}
-
 /* The poll has not told of input: right behind an answer there is hardly ever any, and a look would be a read(2) that says EAGAIN. If
  * there is some all the same the next poll tells. */
 static bool is_quiet(const pp_lease_t *lease, apr_bucket_brigade *buffer)
 {
-    return !lease->readable && buffer && is_all_read(buffer);
+    return !lease->readable && buffer && pooledproxy_valve_is_all_read(buffer);
 }
 
 /* Copies what the buckets hold in memory; does not read. */

@@ -11,8 +11,10 @@ static ap_filter_rec_t *valve_in_handle;
 /* mod_logio's: what went out, counted as the core does it; NULL: it is not there. */
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * count_bytes;
 
-#define SLICES_MOST 256      /* in one write */
-#define WRITE_AT (64 * 1024) /* bytes that are not held any longer, though they could be */
+#define SLICES_MOST 256          /* in one write */
+#define MUCH (16 * 1024)         /* bytes that are worth a larger buffer than the core's */
+#define READ_AT_ONCE (64 * 1024) /* of those */
+#define WRITE_AT (64 * 1024)     /* bytes that are not held any longer, though they could be */
 
 static bool is_empty(const pp_valve_t *valve)
 {
@@ -210,6 +212,48 @@ apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
 
 /* ---- reading ---- */
 
+bool pooledproxy_valve_is_all_read(apr_bucket_brigade *buffer)
+{
+    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
+        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
+    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
+}
+
+/* How much the core has in memory, in front of the socket. -1: it has no buffer yet, or no socket any more. */
+static apr_off_t core_has(const ap_filter_t *core)
+{
+    const core_net_rec *net = core->ctx;
+    const apr_bucket_brigade *buffer;
+    apr_off_t bytes = 0;
+
+    if (core->frec != ap_core_input_filter_handle || !net->in_ctx)
+        return -1;
+    buffer = net->in_ctx->b;
+    for (const apr_bucket *b = APR_BRIGADE_FIRST(buffer); b != APR_BRIGADE_SENTINEL(buffer); b = APR_BUCKET_NEXT(b)) {
+        if (b->length == (apr_size_t)-1)
+            return bytes;
+        bytes += (apr_off_t)b->length;
+    }
+    return -1;
+}
+
+/* The core reads 8 KB at a time: a large body is read in larger pieces, past its buffer. False: it is for the core to read. */
+static bool read_much(const pp_valve_t *valve, apr_bucket_brigade *bb, apr_off_t readbytes)
+{
+    apr_size_t len = readbytes < READ_AT_ONCE ? (apr_size_t)readbytes : READ_AT_ONCE;
+    char *buf = apr_bucket_alloc(len, bb->bucket_alloc);
+    apr_status_t status;
+
+    apr_socket_timeout_set(valve->socket, 0);
+    status = apr_socket_recv(valve->socket, buf, &len);
+    if (status != APR_SUCCESS || len == 0) {
+        apr_bucket_free(buf);
+        return APR_STATUS_IS_EAGAIN(status); /* nothing in bb: as the core says it */
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_heap_create(buf, len, apr_bucket_free, bb->bucket_alloc));
+    return true;
+}
+
 /* httpd waits for input here and there, for instance for the rest of a body that nobody wants. A loop can't: the connection is closed
  * when what goes on now has ended. */
 static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_input_mode_t mode, apr_read_type_e block,
@@ -220,6 +264,14 @@ static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_i
 
     if (valve->dry && block == APR_NONBLOCK_READ)
         return APR_SUCCESS; /* and nothing in bb: as the core says it */
+    if (valve->on_loop && mode == AP_MODE_READBYTES && block == APR_NONBLOCK_READ && readbytes > MUCH) {
+        apr_off_t has = core_has(f->next);
+
+        if (has == 0 && read_much(valve, bb, readbytes))
+            return APR_SUCCESS;
+        if (has > 0 && has < readbytes)
+            readbytes = has; /* only that, or it reads on by itself */
+    }
     if (!valve->on_loop || block == APR_NONBLOCK_READ)
         return ap_get_brigade(f->next, bb, mode, block, readbytes);
     status = ap_get_brigade(f->next, bb, mode, APR_NONBLOCK_READ, readbytes);
