@@ -28,6 +28,7 @@ typedef struct pump_t {
     bool client_sent; /* the client has sent what is not for this request: its socket tells nothing any more */
     bool cancelled;
     bool guest;               /* the thread runs the loop itself while it waits: nothing is to come from the client */
+    bool started, resumes;    /* what a guest has asked of the loop, and is to ask */
     bool was_ready;           /* a guest's last look found its client's socket so */
     apr_time_t waiting_since; /* for the client's body; 0: not waiting */
 } pump_t;
@@ -39,29 +40,6 @@ static pp_loop_t *loop_of(const pump_t *pump)
     return pump->fw->call.shard->loop;
 }
 
-/* What a guest asks of the loop wakes nobody: it will run the loop. */
-static void pump_enter(pump_t *pump)
-{
-    if (pump->guest)
-        pp_loop_enter(loop_of(pump));
-}
-
-static void pump_leave(pump_t *pump)
-{
-    if (pump->guest)
-        pp_loop_leave(loop_of(pump), true);
-}
-
-/* From now on there is something to wait for beside the loop, which therefore runs without us. */
-static void pump_stop_being_guest(pump_t *pump)
-{
-    if (!pump->guest)
-        return;
-    pp_loop_enter(loop_of(pump));
-    pp_loop_leave(loop_of(pump), false);
-    pump->guest = false;
-}
-
 static bool is_ready(int fd, bool wants_input)
 {
     struct pollfd client = {fd, wants_input ? POLLIN : 0, 0};
@@ -69,29 +47,67 @@ static bool is_ready(int fd, bool wants_input)
     return fd >= 0 && poll(&client, 1, 0) > 0;
 }
 
-/* As pooledproxy_channel_wait(). The end of a client's input may take two looks: the second follows at once. */
+/* What a guest asks of the loop wakes nobody: it is about to run the loop. */
+static void guest_asks(pump_t *pump)
+{
+    if (!pump->started)
+        pooledproxy_channel_start(pump->channel);
+    else if (pump->resumes)
+        pooledproxy_channel_resume(pump->channel);
+    pump->started = true;
+    pump->resumes = false;
+}
+
+static pp_time_t until(pp_time_t a, pp_time_t b, pp_time_t now)
+{
+    pp_time_t first = a < b ? a : b;
+
+    return first > now ? first - now : 0;
+}
+
+/* As pooledproxy_channel_wait(). Now and then it looks for its client, whose end may take two looks: the second follows at once. */
 static bool wait_as_guest(pump_t *pump, int fd, bool wants_input, int timeout_msec)
 {
-    int tick = pump->was_ready ? 0 : timeout_msec < GUEST_TICK_MSEC ? timeout_msec : GUEST_TICK_MSEC;
-    pp_time_t left = PP_MSEC(tick), end = pp_clock_now() + left;
+    pp_loop_t *loop = loop_of(pump);
+    pp_time_t now = pp_clock_now(), end = now + PP_MSEC(timeout_msec),
+              look = pump->was_ready ? now : now + PP_MSEC(GUEST_TICK_MSEC);
     bool news;
 
-    pump_enter(pump);
-    while (!(news = pooledproxy_channel_has_news(pump->channel)) && left >= 0) {
-        pp_loop_round(loop_of(pump), left);
-        left = left > 0 && end > pp_clock_now() ? end - pp_clock_now() : -1;
-    }
-    pump_leave(pump);
-    pump->was_ready = !news && is_ready(fd, wants_input);
+    pump->was_ready = false;
+    pp_loop_enter(loop);
+    guest_asks(pump);
+    do {
+        pp_loop_round(loop, until(look, end, now));
+        news = pooledproxy_channel_has_news(pump->channel);
+        now = pp_clock_now();
+        if (!news && now >= look) {
+            pp_loop_take_signals(loop);
+            pump->was_ready = is_ready(fd, wants_input);
+            look = now + PP_MSEC(GUEST_TICK_MSEC);
+        }
+    } while (!news && !pump->was_ready && now < end);
+    pp_loop_leave(loop, true);
     return pump->was_ready;
 }
 
+/* From now on there is something to wait for beside the loop, which therefore runs without us. */
+static void guest_goes(pump_t *pump)
+{
+    if (!pump->guest)
+        return;
+    pp_loop_enter(loop_of(pump));
+    guest_asks(pump);
+    pp_loop_leave(loop_of(pump), false);
+    pump->guest = false;
+}
+
+/* ---- the pump ---- */
+
 static void pump_cancel(pump_t *pump, pp_err_t err)
 {
-    pump_enter(pump);
+    guest_goes(pump);
     if (!pump->cancelled)
         pooledproxy_channel_cancel(pump->channel, err);
-    pump_leave(pump);
     pump->cancelled = true;
     pump->body_open = false;
 }
@@ -147,7 +163,7 @@ static void take_head(pump_t *pump, pp_h1_response_t *head)
         pooledproxy_forward_head(fw, head);
         if (fw->tunnel) {
             pump->body_open = true;
-            pump_stop_being_guest(pump);
+            guest_goes(pump);
         }
     }
     free(head);
@@ -251,9 +267,11 @@ static pp_err_t pump_run(pump_t *pump)
     pp_received_t received;
 
     for (;;) {
-        pump_enter(pump);
         pooledproxy_channel_take(pump->channel, &received);
-        pump_leave(pump);
+        if (received.paused && pump->guest)
+            pump->resumes = true;
+        else if (received.paused)
+            pooledproxy_channel_resume(pump->channel);
         if (received.head) {
             take_head(pump, received.head);
             continue;
@@ -301,9 +319,8 @@ int pooledproxy_blocking_forward(pp_forward_t *fw)
     fw->call.on_done = on_call_done;
     fw->channel = pooledproxy_channel_create(&fw->call, false, false);
     pump.guest = pp_loop_takes_guests(loop_of(&pump)) && !pump.body_open;
-    pump_enter(&pump);
-    pooledproxy_channel_start(fw->channel);
-    pump_leave(&pump);
+    if (!pump.guest)
+        pooledproxy_channel_start(fw->channel);
     return pump_to_end(&pump);
 }
 

@@ -314,13 +314,20 @@ void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received)
         received->flush = channel->flush;
         received->done = channel->done && !channel->posted;
         received->err = channel->err;
-        if (channel->paused && !channel->done)
-            loop_tell(channel);
+        received->paused = channel->paused && !channel->done;
     }
     received->wants_body = channel->body_asked && !channel->body_eof && channel->body.len < BODY_HIGH && !channel->done;
     pthread_mutex_unlock(&channel->mutex);
     received->data = channel->taken.start;
     received->len = channel->taken.len;
+}
+
+void pooledproxy_channel_resume(pp_channel_t *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    if (channel->paused && !channel->done)
+        loop_tell(channel);
+    pthread_mutex_unlock(&channel->mutex);
 }
 
 bool pooledproxy_channel_has_news(pp_channel_t *channel)

@@ -50,14 +50,18 @@ typedef struct pp_received_t {
     pp_h1_response_t *head; /* the next head, to be freed by free(); NULL: none. Data belongs behind the last head */
     const char *data;       /* valid until the next pooledproxy_channel_take() */
     size_t len;
-    bool flush; /* a head that has not been sent is not to wait for data */
-    bool done;  /* nothing more comes: `err` is the outcome */
+    bool paused; /* nothing more comes before pooledproxy_channel_resume() */
+    bool flush;  /* a head that has not been sent is not to wait for data */
+    bool done;   /* nothing more comes: `err` is the outcome */
     pp_err_t err;
     bool wants_body; /* there is room for more of the request's body */
 } pp_received_t;
 
 /* Takes what has come; does not wait. */
 void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received);
+
+/* There is room again. */
+void pooledproxy_channel_resume(pp_channel_t *channel);
 
 /* Has something come, or changed, since the last take? */
 bool pooledproxy_channel_has_news(pp_channel_t *channel);

@@ -345,10 +345,18 @@ void pooledproxy_forward_head(pp_forward_t *fw, const pp_h1_response_t *resp)
         fw->r->connection->keepalive = AP_CONN_CLOSE; /* the rest of the body would be taken for the next request */
 }
 
+/* The last buffer is full, and what did not fit is a bucket of its own behind it: the next piece begins a new one. */
+static apr_status_t on_full(apr_bucket_brigade *bb, void *ctx)
+{
+    (void)bb;
+    (void)ctx;
+    return APR_SUCCESS;
+}
+
 void pooledproxy_forward_data(pp_forward_t *fw, const char *data, size_t len)
 {
     if (len < SMALL && !APR_BRIGADE_EMPTY(fw->out)) {
-        apr_brigade_write(fw->out, NULL, NULL, data, len); /* small chunks are gathered */
+        apr_brigade_write(fw->out, on_full, NULL, data, len); /* small chunks are gathered */
         return;
     }
     APR_BRIGADE_INSERT_TAIL(fw->out, apr_bucket_transient_create(data, len, fw->r->connection->bucket_alloc));

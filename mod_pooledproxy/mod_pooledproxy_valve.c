@@ -14,6 +14,7 @@ static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * count_bytes;
 #define SLICES_MOST 256          /* in one write */
 #define MUCH (16 * 1024)         /* bytes that are worth a larger buffer than the core's */
 #define READ_AT_ONCE (64 * 1024) /* of those */
+#define LITTLE (8 * 1024)        /* bytes that are not worth keeping such a buffer for */
 #define WRITE_AT (64 * 1024)     /* bytes that are not held any longer, though they could be */
 
 static bool is_empty(const pp_valve_t *valve)
@@ -219,8 +220,8 @@ bool pooledproxy_valve_is_all_read(apr_bucket_brigade *buffer)
     return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
 }
 
-/* How much the core has in memory, in front of the socket. -1: it has no buffer yet, or no socket any more. */
-static apr_off_t core_has(const ap_filter_t *core)
+/* How much the core has in memory, in front of the client's socket. -1: it has no buffer yet, or no such socket. */
+static apr_off_t core_has(const pp_valve_t *valve, const ap_filter_t *core)
 {
     const core_net_rec *net = core->ctx;
     const apr_bucket_brigade *buffer;
@@ -231,7 +232,7 @@ static apr_off_t core_has(const ap_filter_t *core)
     buffer = net->in_ctx->b;
     for (const apr_bucket *b = APR_BRIGADE_FIRST(buffer); b != APR_BRIGADE_SENTINEL(buffer); b = APR_BUCKET_NEXT(b)) {
         if (b->length == (apr_size_t)-1)
-            return bytes;
+            return APR_BUCKET_IS_SOCKET(b) && b->data == valve->socket ? bytes : -1;
         bytes += (apr_off_t)b->length;
     }
     return -1;
@@ -250,7 +251,9 @@ static bool read_much(const pp_valve_t *valve, apr_bucket_brigade *bb, apr_off_t
         apr_bucket_free(buf);
         return APR_STATUS_IS_EAGAIN(status); /* nothing in bb: as the core says it */
     }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_heap_create(buf, len, apr_bucket_free, bb->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_heap_create(buf, len, len > LITTLE ? apr_bucket_free : NULL, bb->bucket_alloc));
+    if (len <= LITTLE) /* it was copied */
+        apr_bucket_free(buf);
     return true;
 }
 
@@ -265,7 +268,7 @@ static apr_status_t valve_in_filter(ap_filter_t *f, apr_bucket_brigade *bb, ap_i
     if (valve->dry && block == APR_NONBLOCK_READ)
         return APR_SUCCESS; /* and nothing in bb: as the core says it */
     if (valve->on_loop && mode == AP_MODE_READBYTES && block == APR_NONBLOCK_READ && readbytes > MUCH) {
-        apr_off_t has = core_has(f->next);
+        apr_off_t has = core_has(valve, f->next);
 
         if (has == 0 && read_much(valve, bb, readbytes))
             return APR_SUCCESS;

@@ -30,8 +30,8 @@ void pp_loop_post(pp_loop_t *loop, pp_task_t *task)
     do {
         task->next = head;
     } while (!atomic_compare_exchange_weak(&loop->inbox, &head, task));
-    /* Not empty: its first poster woke the loop, or the loop posted it and looks before it polls. */
-    if (!head && pp_loop_current != loop)
+    /* Not empty: its first poster woke the loop, or the loop posted it and looks before it polls. Not so a guest, who may have left. */
+    if ((!head || loop->takes_guests) && pp_loop_current != loop)
         pp_loop_wake(loop);
 }
 

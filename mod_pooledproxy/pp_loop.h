@@ -67,6 +67,9 @@ bool pp_loop_takes_guests(const pp_loop_t *loop);
 void pp_loop_enter(pp_loop_t *loop);
 void pp_loop_leave(pp_loop_t *loop, bool back_soon); /* back_soon: the loop may rest for PP_TURN_PATIENCE */
 
+/* A guest, between two rounds: signals, which wait while it is in, are taken now. A handler may end the process. */
+void pp_loop_take_signals(pp_loop_t *loop);
+
 int pp_loop_index(const pp_loop_t *loop);
 apr_pool_t *pp_loop_pool(pp_loop_t *loop);
 

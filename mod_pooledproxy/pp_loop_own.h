@@ -3,6 +3,7 @@
 #define PP_LOOP_OWN_H
 
 #include <apr_skiplist.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "pp_loop.h"
@@ -21,6 +22,7 @@ struct pp_loop_t {
     void (*on_start)(pp_loop_t *loop, apr_thread_t *thread);
     bool takes_guests; /* then `turn` says who runs it */
     pp_turn_t turn;
+    sigset_t guest_signals; /* the guest's mask, outside */
 
     /* any thread */
     _Atomic(pp_task_t *) inbox; /* newest first */

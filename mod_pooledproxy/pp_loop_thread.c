@@ -101,16 +101,40 @@ bool pp_loop_takes_guests(const pp_loop_t *loop)
     return loop->takes_guests;
 }
 
+/* A handler that ends the process (httpd's prefork has such) would do so in the middle of a round, with a mutex held, or with structures
+ * half changed that the end takes apart: it waits. */
+static void signals_hold(pp_loop_t *loop)
+{
+    static const int faults[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    sigset_t all;
+
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &loop->guest_signals);
+}
+
+void pp_loop_take_signals(pp_loop_t *loop)
+{
+    assert(pp_loop_current == loop && !loop->in_round);
+    pthread_sigmask(SIG_SETMASK, &loop->guest_signals, NULL);
+    signals_hold(loop);
+}
+
 void pp_loop_enter(pp_loop_t *loop)
 {
     assert(!pp_loop_current && loop->takes_guests);
+    signals_hold(loop);
     pp_turn_guest_begin(&loop->turn, wake_poll, loop);
     pp_loop_current = loop;
 }
 
 void pp_loop_leave(pp_loop_t *loop, bool back_soon)
 {
+    sigset_t outside = loop->guest_signals;
+
     assert(pp_loop_current == loop && !loop->in_round);
     pp_loop_current = NULL;
     pp_turn_guest_end(&loop->turn, back_soon);
+    pthread_sigmask(SIG_SETMASK, &outside, NULL);
 }

@@ -89,6 +89,7 @@ struct pp_pool_t {
     int seat;
     int nidle, nclosing;      /* over all hosts */
     int nwaiting;             /* over all hosts and stages */
+    unsigned long turns;      /* numbers of those who wait */
     int nqueue;               /* permits of the queue's account */
     int nadmitted;            /* waiters in STAGE_QUEUED that need none: they were admitted before (fresh) */
     pp_time_t promised_at;    /* since when something is coming that others have promised; as seen by the tick */

@@ -10,7 +10,7 @@ void pp_turn_init(pp_turn_t *turn)
 {
     pthread_condattr_t attributes;
 
-    *turn = (pp_turn_t){0};
+    *turn = (pp_turn_t){.patience = PP_TURN_PATIENCE};
     pthread_mutex_init(&turn->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* as pp_clock has it */
@@ -40,17 +40,17 @@ static bool is_hosts_turn(const pp_turn_t *turn)
 
 bool pp_turn_host_begin(pp_turn_t *turn, atomic_bool *stopping)
 {
-    pp_time_t patience = PP_TURN_PATIENCE;
+    pp_time_t patience = turn->patience, most = patience < PATIENCE_MOST ? PATIENCE_MOST : patience;
     bool mine;
 
     pthread_mutex_lock(&turn->mutex);
     while (!is_hosts_turn(turn) && !atomic_load(stopping)) {
         turn->visited = false;
-        turn->host_sleeps = patience > PP_TURN_PATIENCE;
+        turn->host_sleeps = patience > turn->patience;
         wait_for_host_until(turn, pp_clock_now() + patience);
-        patience = !turn->guest_in ? PP_TURN_PATIENCE : 2 * patience < PATIENCE_MOST ? 2 * patience : PATIENCE_MOST;
+        patience = !turn->guest_in ? turn->patience : 2 * patience < most ? 2 * patience : most;
     }
-    turn->host_sleeps = turn->called = false;
+    turn->host_sleeps = turn->called = turn->visited = false; /* from now on it is at it, until another guest comes */
     turn->host_in = mine = !turn->guest_in;
     pthread_mutex_unlock(&turn->mutex);
     return mine;

@@ -18,6 +18,7 @@
 typedef struct pp_turn_t {
     pthread_mutex_t mutex;
     pthread_cond_t for_host, for_guest;
+    pp_time_t patience; /* PP_TURN_PATIENCE; tests set another before the host begins */
 
     /* Under the mutex. */
     bool host_in, guest_in;

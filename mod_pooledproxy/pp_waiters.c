@@ -89,11 +89,9 @@ static void on_waiter_timer(pp_timer_t *timer)
 
 void pp_waiter_add(pp_host_t *host, pp_checkout_t *checkout)
 {
-    static _Thread_local unsigned long turns;
-
     checkout->waiting = true;
     checkout->stage = STAGE_QUEUED;
-    checkout->turn = checkout->fresh ? 0 : ++turns; /* who asks for a fresh one has waited before: it comes first */
+    checkout->turn = checkout->fresh ? 0 : ++host->pool->turns; /* who asks for a fresh one has waited before: it comes first */
     checkout->asked_at = pp_loop_now(host->pool->loop);
     checkout->timer.on_timer = on_waiter_timer;
     if (checkout->fresh)

@@ -131,8 +131,9 @@ subtest 'PooledProxyIdleMax: no more are kept, over all loops together' => sub {
     all_answered($crowd);
     ok(wait_until(3, sub { $counter->open_now <= 5 }), 'no more are open afterwards') || diag($counter->open_now);
     settles($setup, 3);
-    my $numbers = $setup->numbers;
-    is($numbers->{idle}, $counter->open_now, 'those that are kept');
+    my $numbers;
+    ok(wait_until(3, sub { $numbers = $setup->numbers; $numbers->{idle} == $counter->open_now }), 'those that are kept') # another loop may be asked to close one
+      || diag("$numbers->{idle}, " . $counter->open_now);
     cmp_ok($numbers->{idle}, '>', 0, '... some are');
     cmp_ok($numbers->{conn_closed_idle_max}, '>', 0, 'others were closed for that reason') if !$is_prefork;
     is($counter->most, 20, 'while they are needed there are as many as there may be') if !$is_prefork;

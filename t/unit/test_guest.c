@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "loop_rig.h"
+#include "pp_loop_own.h"
 
 /* A loop that takes guests, its thread running. */
 static pp_loop_t *new_host(apr_pool_t **pool)
@@ -113,8 +114,6 @@ static void test_visits(void)
     end_host(loop, pool);
 }
 
-static void on_alarm(pp_timer_t *timer);
-
 typedef struct alarm_t {
     pp_timer_t timer;
     sem_t rang;
@@ -145,6 +144,74 @@ static void test_host_goes_on(void)
     pp_loop_post(loop, &errand.task); /* nobody runs the loop at this moment */
     ok(comes(&errand.done, 10), "what is posted while the loop rests is done");
     ok(!pthread_equal(errand.by, pthread_self()), "... by the host");
+    end_host(loop, pool);
+}
+
+typedef struct late_t {
+    errand_t errand;
+    alarm_t alarm;
+    pp_loop_t *loop;
+} late_t;
+
+static void on_late(pp_task_t *task)
+{
+    late_t *late = (late_t *)task;
+
+    pp_timer_set(late->loop, &late->alarm.timer, pp_loop_now(late->loop) + PP_MSEC(1));
+}
+
+/* As if the host had all the time in the world. */
+static void test_patient_host(void)
+{
+    apr_pool_t *pool;
+    pp_loop_t *loop = new_loop(&pool);
+    late_t late = {.errand.task.run = on_late, .alarm.timer.on_timer = on_alarm, .loop = loop};
+    errand_t left, next;
+
+    pp_loop_take_guests(loop);
+    loop->turn.patience = PP_SEC(600);
+    sem_init(&late.alarm.rang, 0, 0);
+    is_int(pp_loop_start(loop, NULL), APR_SUCCESS, "a host that would wait for ten minutes");
+    pp_loop_enter(loop);
+    pp_loop_leave(loop, true);
+    pp_loop_post(loop, &late.errand.task);
+    ok(comes(&late.alarm.rang, 10), "who was called stays, for what comes of the call");
+    errand_init(&left);
+    errand_init(&next);
+    pp_loop_enter(loop);
+    pp_loop_post(loop, &left.task);
+    pp_loop_leave(loop, true);
+    pp_loop_post(loop, &next.task);
+    ok(comes(&next.done, 10), "and is called although a guest has left something");
+    ok(left.ran, "... which is done, too");
+    pp_loop_wake(loop);
+    end_host(loop, pool);
+}
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+static void test_signals(void)
+{
+    apr_pool_t *pool;
+    pp_loop_t *loop = new_host(&pool);
+
+    signal(SIGUSR1, on_signal);
+    pp_loop_enter(loop);
+    pthread_kill(pthread_self(), SIGUSR1);
+    pp_loop_round(loop, 0);
+    is_int(signals, 0, "a signal waits while a guest is at work");
+    pp_loop_take_signals(loop);
+    is_int(signals, 1, "... until it wants to know");
+    pthread_kill(pthread_self(), SIGUSR1);
+    is_int(signals, 1, "... and again");
+    pp_loop_leave(loop, true);
+    is_int(signals, 2, "... or leaves");
     end_host(loop, pool);
 }
 
@@ -189,6 +256,8 @@ int main(void)
     apr_pool_create(&top, NULL);
     test_visits();
     test_host_goes_on();
+    test_patient_host();
+    test_signals();
     test_long_visit();
     test_stop_with_guest();
     apr_pool_destroy(top);
