@@ -38,7 +38,7 @@ static void remove_old(apr_table_t *env)
                                         "T_POOL",   "T_DNS",  "T_CONNECT", "T_TLS",  "T_FIRST_BYTE", "T_TOTAL"};
     char name[32] = "POOLEDPROXY_";
 
-    if (!apr_table_get(env, "POOLEDPROXY_UPSTREAM"))
+    if (apr_is_empty_table(env) || !apr_table_get(env, "POOLEDPROXY_UPSTREAM"))
         return;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         apr_cpystrn(name + sizeof("POOLEDPROXY_") - 1, names[i], sizeof(name) - sizeof("POOLEDPROXY_"));

@@ -402,7 +402,7 @@ int pooledproxy_request_head(request_rec *r, const pp_match_t *match, const pp_s
     head_writer_t w;
 
     memset(head, 0, sizeof(*head));
-    if (!pp_h1_is_token(r->method, strlen(r->method)))
+    if (r->method_number == M_INVALID && !pp_h1_is_token(r->method, strlen(r->method)))
         return HTTP_BAD_REQUEST;
     writer_init(&w, r, match, on_stack, sizeof(on_stack));
     put_request_line(&w, server, head);

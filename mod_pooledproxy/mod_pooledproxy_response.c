@@ -171,6 +171,13 @@ static apr_table_t *fresh_headers(request_rec *r, const pp_h1_response_t *resp)
     return headers;
 }
 
+/* As ap_set_content_length(), for a table that has none yet. */
+static void add_content_length(request_rec *r, apr_off_t length)
+{
+    r->clength = length;
+    apr_table_addn(r->headers_out, "Content-Length", apr_off_t_toa(r->pool, length));
+}
+
 /* Only what the backend says: nothing that the path's extension made modules believe. */
 static void set_content(const head_t *head)
 {
@@ -183,7 +190,7 @@ static void set_content(const head_t *head)
     ap_set_content_type(r, type && type->value_len ? cut(head, type->value, type->value_len) : NULL);
     if (resp->content_length >= 0 && (resp->framing == PP_FRAMING_LENGTH || r->header_only || resp->status == HTTP_NOT_MODIFIED) &&
         resp->status != HTTP_NO_CONTENT)
-        ap_set_content_length(r, resp->content_length);
+        add_content_length(r, resp->content_length);
 }
 
 static void set_upgrade(request_rec *r, const pp_h1_response_t *resp)
