@@ -28,7 +28,7 @@ typedef struct pump_t {
     bool client_sent; /* the client has sent what is not for this request: its socket tells nothing any more */
     bool cancelled;
     bool guest;               /* the thread runs the loop itself while it waits: nothing is to come from the client */
-    bool started, resumes;    /* what a guest has asked of the loop, and is to ask */
+    bool started;             /* a guest has asked the loop to begin */
     bool was_ready;           /* a guest's last look found its client's socket so */
     apr_time_t waiting_since; /* for the client's body; 0: not waiting */
 } pump_t;
@@ -50,12 +50,11 @@ static bool is_ready(int fd, bool wants_input)
 /* What a guest asks of the loop wakes nobody: it is about to run the loop. */
 static void guest_asks(pump_t *pump)
 {
-    if (!pump->started)
-        pooledproxy_channel_start(pump->channel);
-    else if (pump->resumes)
+    if (pump->started)
         pooledproxy_channel_resume(pump->channel);
+    else
+        pooledproxy_channel_start(pump->channel);
     pump->started = true;
-    pump->resumes = false;
 }
 
 static pp_time_t until(pp_time_t a, pp_time_t b, pp_time_t now)
@@ -268,9 +267,7 @@ static pp_err_t pump_run(pump_t *pump)
 
     for (;;) {
         pooledproxy_channel_take(pump->channel, &received);
-        if (received.paused && pump->guest)
-            pump->resumes = true;
-        else if (received.paused)
+        if (received.paused && !pump->guest) /* a guest asks when it is in */
             pooledproxy_channel_resume(pump->channel);
         if (received.head) {
             take_head(pump, received.head);

@@ -1,7 +1,6 @@
 /* mod_pooledproxy_channel: heads and data to a thread, the request's body to a loop. */
 #include "mod_pooledproxy_channel.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>

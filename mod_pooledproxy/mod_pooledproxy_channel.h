@@ -60,7 +60,7 @@ typedef struct pp_received_t {
 /* Takes what has come; does not wait. */
 void pooledproxy_channel_take(pp_channel_t *channel, pp_received_t *received);
 
-/* There is room again. */
+/* There is room again. Nothing happens when the call was not paused. */
 void pooledproxy_channel_resume(pp_channel_t *channel);
 
 /* Has something come, or changed, since the last take? */

@@ -56,7 +56,7 @@ static apr_bucket_brigade *core_buffer(conn_rec *c, bool *alone, bool *timed)
 
 /* The poll has not told of input: right behind an answer there is hardly ever any, and a look would be a read(2) that says EAGAIN. If
  * there is some all the same the next poll tells. */
-static bool is_quiet(const pp_lease_t *lease, apr_bucket_brigade *buffer)
+static bool is_quiet(const pp_lease_t *lease, const apr_bucket_brigade *buffer)
 {
     return !lease->readable && buffer && pooledproxy_valve_is_all_read(buffer);
 }

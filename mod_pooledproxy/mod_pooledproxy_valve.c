@@ -213,29 +213,39 @@ apr_status_t pooledproxy_valve_push(pp_valve_t *valve)
 
 /* ---- reading ---- */
 
-bool pooledproxy_valve_is_all_read(apr_bucket_brigade *buffer)
+/* The bytes in memory before the first bucket of unknown length, which is *behind; NULL: there is none. */
+static apr_off_t bytes_in_memory(const apr_bucket_brigade *buffer, const apr_bucket **behind)
 {
-    while (!APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == 0)
-        apr_bucket_delete(APR_BRIGADE_FIRST(buffer));
-    return !APR_BRIGADE_EMPTY(buffer) && APR_BRIGADE_FIRST(buffer)->length == (apr_size_t)-1;
+    apr_off_t bytes = 0;
+
+    for (const apr_bucket *b = APR_BRIGADE_FIRST(buffer); b != APR_BRIGADE_SENTINEL(buffer); b = APR_BUCKET_NEXT(b)) {
+        *behind = b;
+        if (b->length == (apr_size_t)-1)
+            return bytes;
+        bytes += (apr_off_t)b->length;
+    }
+    *behind = NULL;
+    return bytes;
+}
+
+bool pooledproxy_valve_is_all_read(const apr_bucket_brigade *buffer)
+{
+    const apr_bucket *socket;
+
+    return bytes_in_memory(buffer, &socket) == 0 && socket;
 }
 
 /* How much the core has in memory, in front of the client's socket. -1: it has no buffer yet, or no such socket. */
 static apr_off_t core_has(const pp_valve_t *valve, const ap_filter_t *core)
 {
     const core_net_rec *net = core->ctx;
-    const apr_bucket_brigade *buffer;
-    apr_off_t bytes = 0;
+    const apr_bucket *socket;
+    apr_off_t bytes;
 
     if (core->frec != ap_core_input_filter_handle || !net->in_ctx)
         return -1;
-    buffer = net->in_ctx->b;
-    for (const apr_bucket *b = APR_BRIGADE_FIRST(buffer); b != APR_BRIGADE_SENTINEL(buffer); b = APR_BUCKET_NEXT(b)) {
-        if (b->length == (apr_size_t)-1)
-            return APR_BUCKET_IS_SOCKET(b) && b->data == valve->socket ? bytes : -1;
-        bytes += (apr_off_t)b->length;
-    }
-    return -1;
+    bytes = bytes_in_memory(net->in_ctx->b, &socket);
+    return socket && APR_BUCKET_IS_SOCKET(socket) && socket->data == valve->socket ? bytes : -1;
 }
 
 /* The core reads 8 KB at a time: a large body is read in larger pieces, past its buffer. False: it is for the core to read. */

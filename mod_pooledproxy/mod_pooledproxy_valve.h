@@ -26,9 +26,9 @@ typedef struct pp_valve_t {
     apr_bucket_brigade *piece; /* scratch, empty between two uses */
 } pp_valve_t;
 
-/* The core's input buffer: what has come and nobody has asked for, then the socket. Is nothing left in memory? What was read to its end may
- * have left an empty bucket: those are deleted. */
-bool pooledproxy_valve_is_all_read(apr_bucket_brigade *buffer);
+/* The core's input buffer: what has come and nobody has asked for, then the socket. Is nothing left in memory? (What was read to its end may
+ * have left an empty bucket.) */
+bool pooledproxy_valve_is_all_read(const apr_bucket_brigade *buffer);
 
 /* Is it the input filter of a valve? */
 bool pooledproxy_valve_is_input(const ap_filter_t *f);
